@@ -1,0 +1,2 @@
+/** x @module */
+export const z: number = 3;
