@@ -1,0 +1,7 @@
+/**
+ * Command line arguments.
+ *
+ * @module
+ */
+
+export * from "./parse_args.ts";
