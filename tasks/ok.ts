@@ -11,14 +11,14 @@ for (const name of ["lib", "backends", "models"]) if (await exists(name)) folder
 
 const documented = [...entryPoints.filter((path) => path.split("/").length === 2)];
 for (const name of ["README.md", "ARCHITECTURE.md"]) if (await exists(name)) documented.push(name);
-for (const folder of folders) documented.push(...await sources(folder));
+for (const folder of folders) documented.push(...await examples(folder));
 
 const steps: [name: string, ...args: string[]][] = [
   ["format", "fmt", "--check", "--quiet"],
   ["lint", "lint", "--quiet"],
   ["types", "check", "--quiet"],
   ["documentation lint", "doc", "--quiet", "--lint", ...entryPoints],
-  ["documentation examples", "test", "--quiet", "-A", "--doc", ...documented],
+  ["documentation examples", "test", "--quiet", "-A", "--reporter=dot", "--doc", ...documented],
   ["publish dry run", "publish", "--quiet", "--dry-run", "--allow-dirty"],
 ];
 if (!Deno.args.includes("--no-test")) steps.push(["tests", "task", "--quiet", "test"]);
@@ -39,13 +39,15 @@ async function exists(path: string): Promise<boolean> {
   return await Deno.stat(path).then(() => true, () => false);
 }
 
-/** The .ts files of a folder, without its tests. */
-async function sources(folder: string): Promise<string[]> {
+/** The .ts files of a folder that show an example. */
+async function examples(folder: string): Promise<string[]> {
   const files: string[] = [];
   for await (const { name, isDirectory } of Deno.readDir(folder)) {
     const path = `${folder}/${name}`;
-    if (isDirectory) files.push(...await sources(path));
-    else if (/(?<!_test)\.ts$/.test(name)) files.push(path);
+    if (isDirectory) files.push(...await examples(path));
+    else if (name.endsWith(".ts") && (await Deno.readTextFile(path)).includes("* ```ts")) {
+      files.push(path);
+    }
   }
   return files.sort();
 }
