@@ -25,7 +25,7 @@ function erfSeries(x: number): number {
   let sum = 0;
   // The terms from n = 1 on, by Horner's rule; the 22nd is below 2⁻⁷⁰. The leading term is added last.
   for (let n = 21; n >= 1; n--) sum = -(square / n) * (1 / (2 * n + 1) + sum);
-  return 2 / Math.sqrt(Math.PI) * (x + x * sum);
+  return 2 / Math.sqrt(Math.PI) * (x * (1 + sum));
 }
 
 /** exp(−x²)/√π · 1/(x + (1/2)/(x + (2/2)/(x + (3/2)/(x + …)))), evaluated from its end. */
