@@ -1,0 +1,167 @@
+/**
+ * The memory plan: where temporaries live in one arena, by liveness.
+ *
+ * @module
+ */
+
+import {
+  type BufferSpec,
+  type Kernel,
+  type LoopKernel,
+  type LoweredProgram,
+  storageBytes,
+  type View,
+} from "./kernel.ts";
+
+/** Temporaries start at multiples of this many bytes. */
+const alignment = 64;
+
+/** A lowered program without its memory plan. */
+export type Unplanned = Omit<LoweredProgram, "arenaOffsets" | "arenaBytes">;
+
+/** A lifetime: the temporaries that share one piece of memory, from the first write to the last read. */
+interface Block {
+  readonly bytes: number;
+  first: number;
+  last: number;
+  offset: number;
+}
+
+/** Assigns each temporary its place in the arena. */
+export function planMemory(program: Unplanned): LoweredProgram {
+  const { buffers, kernels } = program;
+  const first = new Int32Array(buffers.length).fill(-1);
+  const last = new Int32Array(buffers.length).fill(-1);
+  const accesses = kernels.map(viewsOf);
+  accesses.forEach(({ reads, write }, k) => {
+    for (const view of [...reads, write]) {
+      if (first[view.buffer] < 0) first[view.buffer] = k;
+      last[view.buffer] = k;
+    }
+  });
+  const blocks: Block[] = [];
+  const blockOf = new Array<Block | null>(buffers.length).fill(null);
+  for (let k = 0; k < kernels.length; k++) {
+    const { buffer } = accesses[k].write;
+    if (first[buffer] !== k || buffers[buffer].role !== "temporary") continue;
+    const source = reusable(kernels[k], buffers, last, k);
+    if (source >= 0) {
+      const block = blockOf[source]!;
+      block.last = last[buffer];
+      blockOf[buffer] = block;
+      continue;
+    }
+    const bytes = align(buffers[buffer].length * storageBytes(buffers[buffer].dtype));
+    const block = { bytes, first: k, last: last[buffer], offset: 0 };
+    blocks.push(block);
+    blockOf[buffer] = block;
+  }
+  // Large blocks first tends to pack best; blocks in order of time is better for some graphs.
+  const bySize = pack([...blocks].sort((a, b) => b.bytes - a.bytes || a.first - b.first));
+  const sizes = blocks.map((block) => block.offset);
+  const byTime = pack(blocks);
+  if (bySize < byTime) blocks.forEach((block, i) => block.offset = sizes[i]);
+  return {
+    ...program,
+    arenaOffsets: buffers.map((buffer, i) =>
+      buffer.role === "temporary" ? blockOf[i]?.offset ?? 0 : null
+    ),
+    arenaBytes: Math.min(bySize, byTime),
+  };
+}
+
+/** Gives each block the lowest offset that no earlier placed block of the same time holds; returns the arena's size. */
+function pack(blocks: readonly Block[]): number {
+  const placed: Block[] = [];
+  let size = 0;
+  for (const block of blocks) {
+    let offset = 0;
+    for (const other of placed) {
+      if (other.last < block.first || block.last < other.first) continue;
+      if (offset + block.bytes <= other.offset) break;
+      offset = Math.max(offset, other.offset + other.bytes);
+    }
+    block.offset = offset;
+    size = Math.max(size, offset + block.bytes);
+    // Kept in order of offset.
+    let low = 0;
+    let high = placed.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (placed[middle].offset < offset) low = middle + 1;
+      else high = middle;
+    }
+    placed.splice(low, 0, block);
+  }
+  return size;
+}
+
+function align(bytes: number): number {
+  return Math.ceil(bytes / alignment) * alignment;
+}
+
+/**
+ * A temporary that the kernel reads for the last time, element by element where it writes, so that the result can take
+ * its memory; −1 if there is none.
+ */
+function reusable(
+  kernel: Kernel,
+  buffers: readonly BufferSpec[],
+  last: Int32Array,
+  at: number,
+): number {
+  if (kernel.kind !== "loop" || kernel.reduce !== null || kernel.mode !== "set") return -1;
+  const target = buffers[kernel.out.buffer];
+  if (!covers(kernel, target.length)) return -1;
+  for (const instruction of kernel.body) {
+    if (instruction.op !== "load") continue;
+    const { buffer } = instruction.view;
+    const source = buffers[buffer];
+    if (
+      source.role === "temporary" && last[buffer] === at && source.length === target.length &&
+      storageBytes(source.dtype) === storageBytes(target.dtype) &&
+      kernel.body.every((other) =>
+        (other.op !== "load" && other.op !== "loadIndexed") || other.view.buffer !== buffer ||
+        (other.op === "load" && sameElements(other.view, kernel.out))
+      )
+    ) {
+      return buffer;
+    }
+  }
+  return -1;
+}
+
+/** Whether the kernel writes every element of its buffer. */
+function covers(kernel: LoopKernel, length: number): boolean {
+  return kernel.dims.reduce((size, n) => size * n, 1) === length;
+}
+
+function sameElements(a: View, b: View): boolean {
+  return a.offset === b.offset && a.strides.every((stride, d) => stride === b.strides[d]);
+}
+
+/** What a kernel reads, and what it writes. */
+export function viewsOf(kernel: Kernel): { reads: View[]; write: View } {
+  switch (kernel.kind) {
+    case "loop": {
+      const reads: View[] = [];
+      for (const list of [kernel.body, kernel.epilogue]) {
+        for (const instruction of list) {
+          if (instruction.op === "load" || instruction.op === "loadIndexed") {
+            reads.push(instruction.view);
+          }
+        }
+      }
+      return { reads, write: kernel.out };
+    }
+    case "contract":
+      return { reads: [kernel.a, kernel.b], write: kernel.out };
+    case "scan":
+    case "argsort":
+      return { reads: [kernel.input], write: kernel.out };
+    case "scatterAdd":
+      return { reads: [kernel.index, kernel.updates], write: kernel.out };
+    case "randomBits":
+      return { reads: [kernel.key], write: kernel.out };
+  }
+}
