@@ -1,0 +1,256 @@
+/** Microkernels: the innermost products, one tile of the result in registers, called once per tile. */
+import type {
+  FunctionBuilder,
+  FunctionReference,
+  Local,
+  ModuleBuilder,
+  ValueType,
+} from "./assembler.ts";
+import {
+  emitIncrement,
+  emitMultiplyAdd,
+  emitUnrolled,
+  type FunctionCache,
+  type Numeric,
+} from "./gemm_numeric.ts";
+
+/**
+ * Where a microkernel leaves its tile.
+ *
+ * - `matrix`, `matrixAdd`: stored to, or added to, C itself, through its row table and one address
+ *   for each vector of columns.
+ * - `tile`: stored densely in scratch; with its flag zero it is added to what is there.
+ * - `tileCompensated`: as `tile`, with the rounding error of each addition collected in a second tile
+ *   behind the first, so that hundreds of blocks can be added up.
+ */
+export type TileOutput = "matrix" | "matrixAdd" | "tile" | "tileCompensated";
+
+/** Parameters of the output, after those of the operands. */
+function outputParameters(output: TileOutput, vectors: number): ValueType[] {
+  return new Array<ValueType>(output.startsWith("matrix") ? 1 + vectors : 2).fill("i32");
+}
+
+/** Stores the tile: `first` is the index of the first output parameter. */
+function emitOutput(
+  f: FunctionBuilder,
+  numeric: Numeric,
+  sums: Local[][],
+  output: TileOutput,
+  first: number,
+): void {
+  const tile = f.parameter(first);
+  if (output === "matrix" || output === "matrixAdd") {
+    const offset = f.local("i32");
+    const address = f.local("i32");
+    sums.forEach((row, i) => {
+      f.get(tile).load("i32.load", 4 * i).set(offset);
+      row.forEach((sum, j) => {
+        f.get(f.parameter(first + 1 + j)).get(offset).op("i32.add").tee(address).get(sum);
+        if (output === "matrixAdd") f.get(address).load("v128.load").op(numeric.add);
+        f.store("v128.store");
+      });
+    });
+    return;
+  }
+  const all = sums.flat();
+  const second = 16 * all.length;
+  const zero = f.local("v128");
+  const total = f.local("v128");
+  const before = f.local("v128");
+  const rounded = f.local("v128");
+  f.get(f.parameter(first + 1)).if_(() => {
+    all.forEach((sum, i) => {
+      f.get(tile).get(sum).store("v128.store", 16 * i);
+      if (output === "tileCompensated") f.get(tile).get(zero).store("v128.store", second + 16 * i);
+    });
+  }, () => {
+    all.forEach((sum, i) => {
+      f.get(tile).load("v128.load", 16 * i).tee(before).get(sum).op(numeric.add).set(total);
+      f.get(tile).get(total).store("v128.store", 16 * i);
+      if (output !== "tileCompensated") return;
+      // Knuth's TwoSum: the exact error of total = before + sum, whichever is larger.
+      f.get(total).get(before).op(numeric.subtract).set(rounded);
+      f.get(tile);
+      f.get(before).get(total).get(rounded).op(numeric.subtract).op(numeric.subtract);
+      f.get(sum).get(rounded).op(numeric.subtract).op(numeric.add);
+      f.get(tile).load("v128.load", second + 16 * i).op(numeric.add);
+      f.store("v128.store", second + 16 * i);
+    });
+  });
+}
+
+/** A tile of rows × vectors that is a sum of outer products. */
+export interface OuterTile {
+  readonly rows: number;
+  readonly vectors: number;
+  /** B as a packed panel, or read where it is, through its row table and one address a vector. */
+  readonly b: "packed" | "direct";
+  readonly output: TileOutput;
+}
+
+/**
+ * The function (a, ...b, depth, ...output) of an outer tile: a is a packed panel; b is a packed
+ * panel, or a pointer into B's row table and the address of each vector's column.
+ */
+export function outerMicrokernel(
+  module: ModuleBuilder,
+  cache: FunctionCache,
+  numeric: Numeric,
+  tile: OuterTile,
+): FunctionReference {
+  const { rows, vectors, b, output } = tile;
+  const key = `outer ${numeric.dtype}${
+    numeric.relaxed ? " relaxed" : ""
+  } ${rows}x${vectors} ${b} ${output}`;
+  const operandCount = b === "packed" ? 1 : 1 + vectors;
+  const parameters: ValueType[] = [
+    ...new Array<ValueType>(2 + operandCount).fill("i32"),
+    ...outputParameters(output, vectors),
+  ];
+  return cache.get(module, key, parameters, (f) => {
+    const a = f.parameter(0);
+    const source = f.parameter(1);
+    const depth = f.parameter(1 + operandCount);
+    const sums = Array.from({ length: rows }, () => f.locals("v128", vectors));
+    const right = f.locals("v128", vectors);
+    const left = f.local("v128");
+    const offset = f.local("i32");
+    emitUnrolled(f, depth, 4, (u) => {
+      if (b === "direct") f.get(source).load("i32.load", 4 * u).set(offset);
+      right.forEach((vector, j) => {
+        if (b === "packed") f.get(source).load("v128.load", 16 * (u * vectors + j));
+        else f.get(f.parameter(2 + j)).get(offset).op("i32.add").load("v128.load");
+        f.set(vector);
+      });
+      sums.forEach((row, i) => {
+        f.get(a).load(numeric.loadSplat, numeric.bytes * (u * rows + i)).set(left);
+        row.forEach((sum, j) => emitMultiplyAdd(f, numeric, left, right[j], sum));
+      });
+    }, (steps) => {
+      emitIncrement(f, a, numeric.bytes * rows * steps);
+      emitIncrement(f, source, (b === "packed" ? 16 * vectors : 4) * steps);
+    });
+    emitOutput(f, numeric, sums, output, 2 + operandCount);
+  });
+}
+
+/** A tile of rows × columns of dot products, vectorized along k: needs no packing. */
+export interface DotTile {
+  readonly rows: number;
+  readonly columns: number;
+  /** Vectors of consecutive k that are contiguous in both operands. */
+  readonly unroll: number;
+  readonly output: "tile" | "tileCompensated";
+}
+
+/** Sums the lanes of up to `lanes` accumulators into one vector, which it pushes. */
+function emitLaneSums(f: FunctionBuilder, numeric: Numeric, sums: Local[]): void {
+  const zero = () => f.i32x4Splat(0);
+  const pushOr = (i: number) => i < sums.length ? f.get(sums[i]) : zero();
+  const pair = (i: number, low: number[], high: number[]) => {
+    pushOr(i);
+    pushOr(i + 1);
+    f.shuffle32(low);
+    pushOr(i);
+    pushOr(i + 1);
+    f.shuffle32(high).op(numeric.add);
+  };
+  if (numeric.dtype === "float64") {
+    pair(0, [0, 1, 4, 5], [2, 3, 6, 7]);
+    return;
+  }
+  const first = f.local("v128");
+  const second = f.local("v128");
+  pair(0, [0, 4, 1, 5], [2, 6, 3, 7]);
+  f.set(first);
+  pair(2, [0, 4, 1, 5], [2, 6, 3, 7]);
+  f.set(second);
+  f.get(first).get(second).shuffle32([0, 1, 4, 5]);
+  f.get(first).get(second).shuffle32([2, 3, 6, 7]).op(numeric.add);
+}
+
+/**
+ * The function (aBase, aRowTable, aColumnTable, bBase, bColumnTable, bRowTable, depth, tile, first)
+ * of a tile of dot products: tables point at the tile's first row and column and at its first k.
+ */
+export function dotMicrokernel(
+  module: ModuleBuilder,
+  cache: FunctionCache,
+  numeric: Numeric,
+  tile: DotTile,
+): FunctionReference {
+  const { rows, columns, unroll, output } = tile;
+  const key = `dot ${numeric.dtype}${
+    numeric.relaxed ? " relaxed" : ""
+  } ${rows}x${columns} by ${unroll} ${output}`;
+  return cache.get(module, key, new Array<ValueType>(9).fill("i32"), (f) => {
+    const [aBase, aRows, aDepth, bBase, bColumns, bDepth, depth] = [0, 1, 2, 3, 4, 5, 6].map((i) =>
+      f.parameter(i)
+    );
+    const pointers = (base: Local, table: Local, count: number) =>
+      f.locals("i32", count).map((pointer, i) => {
+        f.get(base).get(table).load("i32.load", 4 * i).op("i32.add").set(pointer);
+        return pointer;
+      });
+    const left = pointers(aBase, aRows, rows);
+    const right = pointers(bBase, bColumns, columns);
+    // A single chain of dependent additions would wait for each: small tiles alternate between several.
+    const chains = Math.min(unroll, Math.ceil(8 / (rows * columns)));
+    const sums = Array.from(
+      { length: chains },
+      () => Array.from({ length: rows }, () => f.locals("v128", columns)),
+    );
+    const leftVectors = f.locals("v128", rows);
+    const rightVector = f.local("v128");
+    const leftOffset = f.local("i32");
+    const rightOffset = f.local("i32");
+    const step = (vectors: number, load: (at: number) => void) => {
+      f.get(aDepth).load("i32.load").set(leftOffset);
+      f.get(bDepth).load("i32.load").set(rightOffset);
+      for (let u = 0; u < vectors; u++) {
+        left.forEach((pointer, i) => {
+          f.get(pointer).get(leftOffset).op("i32.add");
+          load(16 * u);
+          f.set(leftVectors[i]);
+        });
+        right.forEach((pointer, j) => {
+          f.get(pointer).get(rightOffset).op("i32.add");
+          load(16 * u);
+          f.set(rightVector);
+          leftVectors.forEach((vector, i) => {
+            emitMultiplyAdd(f, numeric, vector, rightVector, sums[u % chains][i][j]);
+          });
+        });
+      }
+    };
+    const turns = (size: number, body: () => void) => {
+      f.get(depth).i32(size).op("i32.ge_s").if_(() => {
+        f.loop((again) => {
+          body();
+          emitIncrement(f, aDepth, 4 * size);
+          emitIncrement(f, bDepth, 4 * size);
+          f.get(depth).i32(size).op("i32.sub").tee(depth).i32(size).op("i32.ge_s").brIf(again);
+        });
+      });
+    };
+    turns(unroll * numeric.lanes, () => step(unroll, (at) => f.load("v128.load", at)));
+    if (unroll > 1) turns(numeric.lanes, () => step(1, (at) => f.load("v128.load", at)));
+    turns(1, () => step(1, () => f.load(numeric.loadZero)));
+    for (let chain = 1; chain < chains; chain++) {
+      sums[0].forEach((row, i) =>
+        row.forEach((sum, j) => f.get(sum).get(sums[chain][i][j]).op(numeric.add).set(sum))
+      );
+    }
+    const results = sums[0].map((row) => {
+      const vectors: Local[] = [];
+      for (let j = 0; j < columns; j += numeric.lanes) {
+        const vector = f.local("v128");
+        emitLaneSums(f, numeric, row.slice(j, j + numeric.lanes));
+        f.set(vector);
+        vectors.push(vector);
+      }
+      return vectors;
+    });
+    emitOutput(f, numeric, results, output, 7);
+  });
+}

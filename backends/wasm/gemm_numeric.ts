@@ -1,0 +1,157 @@
+/** What the code generators of matrix products need to know about a dtype, and small helpers that they share. */
+import type { FunctionBuilder, LoadLaneName, LoadName, Local, OpName } from "./assembler.ts";
+import type { ModuleBuilder } from "./assembler.ts";
+import type { FunctionReference, ValueType } from "./assembler.ts";
+
+/** The instructions of one dtype. */
+export interface Numeric {
+  readonly dtype: "float32" | "float64";
+  /** Bytes of an element. */
+  readonly bytes: 4 | 8;
+  /** Elements of a vector. */
+  readonly lanes: 4 | 2;
+  /** Whether multiply-adds may be fused, as the processor likes. */
+  readonly relaxed: boolean;
+  readonly add: OpName;
+  readonly subtract: OpName;
+  readonly multiply: OpName;
+  readonly multiplyAdd: OpName;
+  readonly loadSplat: LoadName;
+  readonly loadZero: LoadName;
+  readonly loadLane: LoadLaneName;
+}
+
+/** The instructions of a dtype. */
+export function numericOf(dtype: "float32" | "float64", relaxed: boolean): Numeric {
+  return dtype === "float32"
+    ? {
+      dtype,
+      bytes: 4,
+      lanes: 4,
+      relaxed,
+      add: "f32x4.add",
+      subtract: "f32x4.sub",
+      multiply: "f32x4.mul",
+      multiplyAdd: "f32x4.relaxed_madd",
+      loadSplat: "v128.load32_splat",
+      loadZero: "v128.load32_zero",
+      loadLane: "v128.load32_lane",
+    }
+    : {
+      dtype,
+      bytes: 8,
+      lanes: 2,
+      relaxed,
+      add: "f64x2.add",
+      subtract: "f64x2.sub",
+      multiply: "f64x2.mul",
+      multiplyAdd: "f64x2.relaxed_madd",
+      loadSplat: "v128.load64_splat",
+      loadZero: "v128.load64_zero",
+      loadLane: "v128.load64_lane",
+    };
+}
+
+/** Pushes the vectors a · b + sum and sets `sum`, as one fused operation or as two. */
+export function emitMultiplyAdd(
+  f: FunctionBuilder,
+  numeric: Numeric,
+  a: Local,
+  b: Local,
+  sum: Local,
+): void {
+  if (numeric.relaxed) f.get(a).get(b).get(sum).op(numeric.multiplyAdd).set(sum);
+  else f.get(sum).get(a).get(b).op(numeric.multiply).op(numeric.add).set(sum);
+}
+
+/** Stores the first `count` lanes of a vector at the address in a local plus `offset`. */
+export function emitStoreLanes(
+  f: FunctionBuilder,
+  numeric: Numeric,
+  address: Local,
+  offset: number,
+  vector: Local,
+  count: number,
+): void {
+  f.get(address).get(vector);
+  if (count === numeric.lanes) {
+    f.store("v128.store", offset);
+  } else if (numeric.dtype === "float64") {
+    f.storeLane("v128.store64_lane", 0, offset);
+  } else if (count === 1) {
+    f.storeLane("v128.store32_lane", 0, offset);
+  } else {
+    f.storeLane("v128.store64_lane", 0, offset);
+    if (count === 3) f.get(address).get(vector).storeLane("v128.store32_lane", 2, offset + 8);
+  }
+}
+
+/** Adds a constant to a local. */
+export function emitIncrement(f: FunctionBuilder, local: Local, by: number): void {
+  if (by !== 0) f.get(local).i32(by).op("i32.add").set(local);
+}
+
+/**
+ * Runs `count` steps, several to a turn: `step(u)` emits one with its offsets already moved by u
+ * steps, `advance(n)` emits the moving of all pointers by n steps. Uses up the local `count`.
+ */
+export function emitUnrolled(
+  f: FunctionBuilder,
+  count: Local,
+  unroll: number,
+  step: (u: number) => void,
+  advance: (steps: number) => void,
+): void {
+  const turns = (size: number) => {
+    f.get(count).i32(size).op("i32.ge_s").if_(() => {
+      f.loop((again) => {
+        for (let u = 0; u < size; u++) step(u);
+        advance(size);
+        f.get(count).i32(size).op("i32.sub").tee(count).i32(size).op("i32.ge_s").brIf(again);
+      });
+    });
+  };
+  turns(unroll);
+  if (unroll > 1) turns(1);
+}
+
+/** A loop of a local from `begin` up to `end`, both pushed by callbacks; `end` is evaluated each time. */
+export function emitFor(
+  f: FunctionBuilder,
+  index: Local,
+  begin: () => void,
+  end: () => void,
+  body: () => void,
+): void {
+  begin();
+  f.set(index);
+  f.block((done) => {
+    f.loop((again) => {
+      f.get(index);
+      end();
+      f.op("i32.ge_s").brIf(done);
+      body();
+      f.get(index).i32(1).op("i32.add").set(index).br(again);
+    });
+  });
+}
+
+/** Functions already in a module, by a key of everything that their code depends on. */
+export class FunctionCache {
+  #functions = new Map<string, FunctionReference>();
+
+  /** The function of that key: emitted the first time. The key is also its name. */
+  get(
+    module: ModuleBuilder,
+    key: string,
+    parameters: readonly ValueType[],
+    body: (f: FunctionBuilder) => void,
+  ): FunctionReference {
+    let found = this.#functions.get(key);
+    if (found === undefined) {
+      found = module.addFunction(key, parameters, [], body);
+      this.#functions.set(key, found);
+    }
+    return found;
+  }
+}

@@ -1,0 +1,149 @@
+/**
+ * Packing: copying a few rows or columns of an operand into a panel that a microkernel reads in order.
+ *
+ * A panel holds, for each k, its lanes side by side. Both sides of a product are packed by the same
+ * code: the lanes are rows of A or columns of B. A call packs one group of at most a vector's lanes.
+ */
+import type { FunctionBuilder, FunctionReference, Local, ModuleBuilder } from "./assembler.ts";
+import {
+  emitIncrement,
+  emitStoreLanes,
+  emitUnrolled,
+  type FunctionCache,
+  type Numeric,
+} from "./gemm_numeric.ts";
+
+/**
+ * What is known of the memory that packing reads.
+ *
+ * - `lanes`: the lanes of a group are neighbours, so one vector load reads them.
+ * - `depth`: consecutive k are neighbours, so squares are loaded and transposed.
+ * - `gather`: neither.
+ *
+ * `checked` ones look at the offset tables and fall back to gathering where it does not hold.
+ */
+export type PackSource = "lanes" | "lanesChecked" | "depth" | "depthChecked" | "gather";
+
+/** One group of lanes of a panel. */
+export interface PackGroup {
+  readonly source: PackSource;
+  /** Lanes to read. */
+  readonly lanes: number;
+  /** Lanes to write: those beyond `lanes` are zero. */
+  readonly width: number;
+  /** Bytes from one k to the next in the panel. */
+  readonly stride: number;
+}
+
+/** Transposes a square of vectors, in place. */
+function emitTranspose(f: FunctionBuilder, numeric: Numeric, rows: Local[], spare: Local[]): void {
+  const shuffle = (a: Local, b: Local, lanes: number[], to: Local) =>
+    f.get(a).get(b).shuffle32(lanes).set(to);
+  if (numeric.dtype === "float64") {
+    shuffle(rows[0], rows[1], [0, 1, 4, 5], spare[0]);
+    shuffle(rows[0], rows[1], [2, 3, 6, 7], rows[1]);
+    f.get(spare[0]).set(rows[0]);
+    return;
+  }
+  shuffle(rows[0], rows[1], [0, 4, 1, 5], spare[0]);
+  shuffle(rows[2], rows[3], [0, 4, 1, 5], spare[1]);
+  shuffle(rows[0], rows[1], [2, 6, 3, 7], spare[2]);
+  shuffle(rows[2], rows[3], [2, 6, 3, 7], spare[3]);
+  shuffle(spare[0], spare[1], [0, 1, 4, 5], rows[0]);
+  shuffle(spare[0], spare[1], [2, 3, 6, 7], rows[1]);
+  shuffle(spare[2], spare[3], [0, 1, 4, 5], rows[2]);
+  shuffle(spare[2], spare[3], [2, 3, 6, 7], rows[3]);
+}
+
+/**
+ * The function (base, laneTable, depthTable, depth, destination) that packs one group: the tables
+ * point at the entries of the first lane and of the first k.
+ */
+export function packFunction(
+  module: ModuleBuilder,
+  cache: FunctionCache,
+  numeric: Numeric,
+  group: PackGroup,
+): FunctionReference {
+  const { source, lanes, width, stride } = group;
+  const key = `pack ${numeric.dtype} ${source} ${lanes}/${width} by ${stride}`;
+  return cache.get(module, key, ["i32", "i32", "i32", "i32", "i32"], (f) => {
+    const [base, laneTable, depthTable, depth, destination] = [0, 1, 2, 3, 4].map((i) =>
+      f.parameter(i)
+    );
+    const pointers = f.locals("i32", lanes);
+    const offset = f.local("i32");
+    const rows = f.locals("v128", numeric.lanes);
+    const spare = f.locals("v128", numeric.lanes);
+    pointers.forEach((pointer, i) => {
+      f.get(base).get(laneTable).load("i32.load", 4 * i).op("i32.add").set(pointer);
+    });
+    const advance = (steps: number) => {
+      emitIncrement(f, depthTable, 4 * steps);
+      emitIncrement(f, destination, stride * steps);
+    };
+    const gatherStep = (u: number) => {
+      f.get(depthTable).load("i32.load", 4 * u).set(offset);
+      pointers.forEach((pointer, i) => {
+        f.get(pointer).get(offset).op("i32.add");
+        if (i === 0) f.load(numeric.loadZero).set(rows[0]);
+        else f.get(rows[0]).loadLane(numeric.loadLane, i).set(rows[0]);
+      });
+      emitStoreLanes(f, numeric, destination, u * stride, rows[0], width);
+    };
+    const gather = () => emitUnrolled(f, depth, 4, gatherStep, advance);
+    /** Pushes whether entries 0 and `last` of a table are as far apart as in contiguous memory. */
+    const contiguous = (table: Local, last: number) =>
+      f.get(table).load("i32.load", 4 * last).get(table).load("i32.load").op("i32.sub").i32(
+        last * numeric.bytes,
+      ).op("i32.eq");
+    const copyLanes = () =>
+      emitUnrolled(f, depth, 4, (u) => {
+        f.get(pointers[0]).get(depthTable).load("i32.load", 4 * u).op("i32.add").set(offset);
+        if (lanes === numeric.lanes) {
+          f.get(destination).get(offset).load("v128.load").store("v128.store", u * stride);
+          return;
+        }
+        const half = (lanes & 2) !== 0 && numeric.bytes === 4;
+        if (half) {
+          f.get(destination).get(offset).load("i64.load").store("i64.store", u * stride);
+        }
+        if (numeric.bytes === 8) {
+          f.get(destination).get(offset).load("i64.load").store("i64.store", u * stride);
+        } else if ((lanes & 1) !== 0) {
+          const at = half ? 8 : 0;
+          f.get(destination).get(offset).load("i32.load", at).store("i32.store", u * stride + at);
+        }
+      }, advance);
+    const transposeGroup = () => {
+      f.get(depthTable).load("i32.load").set(offset);
+      pointers.forEach((pointer, i) => {
+        f.get(pointer).get(offset).op("i32.add").load("v128.load").set(rows[i]);
+      });
+      for (let i = lanes; i < numeric.lanes; i++) f.i32x4Splat(0).set(rows[i]);
+      emitTranspose(f, numeric, rows, spare);
+      rows.forEach((row, u) => emitStoreLanes(f, numeric, destination, u * stride, row, width));
+    };
+    const transpose = () => {
+      const step = numeric.lanes;
+      f.get(depth).i32(step).op("i32.ge_s").if_(() => {
+        f.loop((again) => {
+          if (source === "depth") {
+            transposeGroup();
+          } else {
+            contiguous(depthTable, step - 1).if_(transposeGroup, () => {
+              for (let u = 0; u < step; u++) gatherStep(u);
+            });
+          }
+          advance(step);
+          f.get(depth).i32(step).op("i32.sub").tee(depth).i32(step).op("i32.ge_s").brIf(again);
+        });
+      });
+      emitUnrolled(f, depth, 1, gatherStep, advance);
+    };
+    if (source === "depth" || source === "depthChecked") transpose();
+    else if (source === "gather" || lanes < width) gather();
+    else if (source === "lanes" || lanes === 1) copyLanes();
+    else contiguous(laneTable, lanes - 1).if_(copyLanes, gather);
+  });
+}

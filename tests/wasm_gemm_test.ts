@@ -1,0 +1,291 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { ModuleBuilder } from "../backends/wasm/assembler.ts";
+import { axisLayout, emitGemm, GemmCache, offsetTable } from "../backends/wasm/gemm.ts";
+import { balancedSplit } from "../backends/wasm/gemm_plan.ts";
+import {
+  axis,
+  dense,
+  type MatrixView,
+  prepare,
+  type Product,
+  randomNumbers,
+  referenceProduct,
+  transposed,
+} from "./wasm_gemm_harness.ts";
+
+/** Runs a product, compares it with float64 loops, and with itself cut into other pieces. */
+function check(name: string, product: Product, seed = 1): void {
+  const prepared = prepare(product);
+  const { a, b, c } = prepared;
+  const random = randomNumbers(seed);
+  for (const array of [a, b, c]) for (let i = 0; i < array.length; i++) array[i] = random();
+  const before = c.slice();
+  const { value, magnitude } = referenceProduct(product, a, b, before);
+  const inputs = [a.slice(), b.slice()];
+  prepared.run();
+  const plan = `${name}: ${JSON.stringify(prepared.kernel.plan)}`;
+  const epsilon = product.dtype === "float32" ? 2 ** -24 : 2 ** -53;
+  for (let i = 0; i < value.length; i++) {
+    // Sixteen roundings of the sum of magnitudes: sums are random walks, far below the bound k.
+    const allowed = 16 * epsilon * magnitude[i];
+    if (!(Math.abs(c[i] - value[i]) <= allowed)) {
+      throw new Error(`${plan}: element ${i} is ${c[i]}, not ${value[i]}`);
+    }
+  }
+  assertEquals(a.every((x, i) => x === inputs[0][i]), true, `${name}: A was written to`);
+  assertEquals(b.every((x, i) => x === inputs[1][i]), true, `${name}: B was written to`);
+  const once = c.slice();
+  c.set(before);
+  prepared.run(1, true);
+  assert(once.every((x, i) => Object.is(x, c[i])), `${plan}: results depend on the cut into tasks`);
+}
+
+const dtypes = ["float32", "float64"] as const;
+
+Deno.test("gemm: all small sizes, relaxed and strict", () => {
+  const sizes = [1, 2, 3, 4, 5, 7, 8, 9, 16, 17];
+  let seed = 0;
+  for (const m of sizes) {
+    for (const n of sizes) {
+      for (const k of [1, 2, 5, 16, 19]) {
+        // Every combination of dtype, storage and rounding comes up for every size in turn.
+        const bits = seed++;
+        const side = (flag: number, rows: number, columns: number) =>
+          (bits & flag) !== 0 ? transposed(1, rows, columns) : dense(1, rows, columns);
+        check(`${m}x${n}x${k}, ${bits}`, {
+          dtype: dtypes[bits % 3 === 0 ? 1 : 0],
+          a: side(1, m, k),
+          b: side(2, k, n),
+          c: side(4, m, n),
+          accumulate: bits % 5 < 2,
+          relaxed: bits % 7 < 4,
+        }, seed);
+      }
+    }
+  }
+});
+
+Deno.test("gemm: every storage order of both sides and of the result", () => {
+  for (const [m, n, k] of [[37, 53, 41], [64, 48, 300], [6, 300, 64], [130, 10, 700]]) {
+    for (const dtype of dtypes) {
+      for (let bits = 0; bits < 8; bits++) {
+        const side = (flag: number, rows: number, columns: number) =>
+          (bits & flag) !== 0 ? transposed(1, rows, columns) : dense(1, rows, columns);
+        check(`${dtype} ${m}x${n}x${k}, ${bits}`, {
+          dtype,
+          a: side(1, m, k),
+          b: side(2, k, n),
+          c: side(4, m, n),
+          accumulate: (bits & 1) !== 0,
+          relaxed: (bits & 2) === 0,
+        });
+      }
+    }
+  }
+});
+
+Deno.test("gemm: several blocks of rows, columns and k", () => {
+  for (const dtype of dtypes) {
+    for (const [m, n, k] of [[300, 550, 650], [517, 33, 1283], [3, 5, 5000], [1, 1, 40000]]) {
+      check(`${dtype} ${m}x${n}x${k}`, {
+        dtype,
+        a: dense(1, m, k),
+        b: dense(1, k, n),
+        c: dense(1, m, n),
+      });
+      check(`${dtype} ${m}x${n}x${k} by dots`, {
+        dtype,
+        a: dense(1, m, k),
+        b: transposed(1, k, n),
+        c: dense(1, m, n),
+        accumulate: true,
+      });
+    }
+  }
+});
+
+Deno.test("gemm: random sizes, batches and strides", () => {
+  const random = randomNumbers(7);
+  const integer = (low: number, high: number) =>
+    Math.floor(low + (random() + 1) / 2 * (high - low + 1));
+  for (let round = 0; round < 150; round++) {
+    const [batch, m, n, k] = [integer(1, 5), integer(1, 70), integer(1, 70), integer(1, 90)];
+    /** A view with gaps, possibly transposed, and possibly the same for all of the batch or of an axis. */
+    const view = (rows: number, columns: number, output: boolean): MatrixView => {
+      const gap = integer(0, 2) === 0 ? integer(2, 3) : 1;
+      const order = integer(0, 1);
+      const [inner, outer] = order === 0 ? [columns, rows] : [rows, columns];
+      const pitch = inner * gap + integer(0, 3);
+      const strides = order === 0 ? [pitch, gap] : [gap, pitch];
+      const shared = !output && integer(0, 3) === 0;
+      if (!output && integer(0, 7) === 0) strides[integer(0, 1)] = 0;
+      return {
+        length: batch * outer * pitch,
+        batch: axis(batch, shared ? 0 : outer * pitch),
+        rows: axis(rows, strides[0]),
+        columns: axis(columns, strides[1]),
+      };
+    };
+    check(`round ${round}`, {
+      dtype: dtypes[integer(0, 1)],
+      a: view(m, k, false),
+      b: view(k, n, false),
+      c: view(m, n, true),
+      accumulate: integer(0, 1) === 0,
+      relaxed: integer(0, 1) === 0,
+    }, round);
+  }
+});
+
+/** The patches of padded images [images, channels, height, width]: rows are (channel, y, x) of the kernel. */
+function patches(
+  images: number,
+  channels: number,
+  height: number,
+  width: number,
+  kernel: number,
+  stride: number,
+): MatrixView {
+  const rowsOut = Math.floor((height - kernel) / stride) + 1;
+  const columnsOut = Math.floor((width - kernel) / stride) + 1;
+  return {
+    length: images * channels * height * width,
+    batch: axis(1, 0),
+    rows: { dims: [channels, kernel, kernel], strides: [height * width, width, 1] },
+    columns: {
+      dims: [images, rowsOut, columnsOut],
+      strides: [channels * height * width, width * stride, stride],
+    },
+  };
+}
+
+Deno.test("gemm: convolutions read overlapping patches", () => {
+  for (const dtype of dtypes) {
+    for (
+      const [size, kernel, stride] of [[10, 3, 1], [12, 3, 1], [9, 2, 2], [7, 3, 2], [6, 5, 1]]
+    ) {
+      for (const outputs of [1, 4, 13, 32]) {
+        const images = 3;
+        const channels = 5;
+        const b = patches(images, channels, size, size, kernel, stride);
+        const spots = Math.floor((size - kernel) / stride) + 1;
+        const depth = channels * kernel * kernel;
+        check(`${dtype} convolution ${size} ${kernel} ${stride} ${outputs}`, {
+          dtype,
+          a: dense(1, outputs, depth),
+          b,
+          c: {
+            length: images * outputs * spots * spots,
+            batch: axis(1, 0),
+            rows: axis(outputs, spots * spots),
+            columns: { dims: [images, spots * spots], strides: [outputs * spots * spots, 1] },
+          },
+        });
+        // The filter's gradient for each image: the depth of the sum is the position.
+        check(`${dtype} filter gradient ${size} ${kernel} ${stride} ${outputs}`, {
+          dtype,
+          a: {
+            length: images * outputs * spots * spots,
+            batch: axis(images, outputs * spots * spots),
+            rows: axis(outputs, spots * spots),
+            columns: axis(spots * spots, 1),
+          },
+          b: {
+            length: b.length,
+            batch: axis(images, channels * size * size),
+            rows: { dims: [spots, spots], strides: [size * stride, stride] },
+            columns: b.rows,
+          },
+          c: dense(images, outputs, depth),
+        });
+      }
+    }
+  }
+});
+
+Deno.test("gemm: views that run backward", () => {
+  check("flipped", {
+    dtype: "float32",
+    a: { ...dense(1, 20, 30), start: 599, rows: axis(20, -30), columns: axis(30, -1) },
+    b: { ...dense(1, 30, 25), start: 24, columns: axis(25, -1) },
+    c: { ...dense(1, 20, 25), start: 19 * 25, rows: axis(20, -25) },
+  });
+});
+
+Deno.test("gemm: padding never meets infinities", () => {
+  const product: Product = {
+    dtype: "float32",
+    a: dense(1, 7, 13),
+    b: dense(1, 13, 9),
+    c: dense(1, 7, 9),
+  };
+  const prepared = prepare(product);
+  prepared.a.fill(1);
+  prepared.b.fill(2);
+  prepared.a[3 * 13 + 12] = Infinity;
+  prepared.run();
+  for (let i = 0; i < 63; i++) {
+    assertEquals(prepared.c[i], Math.floor(i / 9) === 3 ? Infinity : 26);
+  }
+});
+
+Deno.test("gemm: long sums keep their digits", () => {
+  const k = 2 ** 18;
+  for (const b of [dense(1, k, 6), transposed(1, k, 6)]) {
+    for (const relaxed of [true, false]) {
+      const product: Product = {
+        dtype: "float32",
+        a: dense(1, 6, k),
+        b,
+        c: dense(1, 6, 6),
+        relaxed,
+      };
+      const prepared = prepare(product);
+      const random = randomNumbers(3);
+      for (const array of [prepared.a, prepared.b]) {
+        // All positive: the sums grow steadily, and naive float32 sums lose digits.
+        for (let i = 0; i < array.length; i++) array[i] = (random() + 1) / 2;
+      }
+      const { value } = referenceProduct(product, prepared.a, prepared.b, prepared.c);
+      prepared.run();
+      let worst = 0;
+      value.forEach((x, i) => {
+        worst = Math.max(worst, Math.abs(prepared.c[i] - x) / x);
+      });
+      assert(worst < 2e-7, `relative error ${worst}`);
+    }
+  }
+});
+
+Deno.test("gemm: equal shapes share their code, and sizes are checked", () => {
+  const module = new ModuleBuilder();
+  module.importMemory("env", "memory", 1, 1, false);
+  const cache = new GemmCache();
+  const contiguous = { rows: { run: 1 }, columns: { run: 64 } };
+  const shape = {
+    dtype: "float32",
+    batch: 1,
+    m: 64,
+    n: 64,
+    k: 64,
+    a: contiguous,
+    b: contiguous,
+    c: contiguous,
+    accumulate: false,
+    relaxed: true,
+  } as const;
+  const kernel = emitGemm(module, shape, cache);
+  assertEquals(emitGemm(module, { ...shape }, cache) === kernel, true);
+  assertThrows(() => emitGemm(module, { ...shape, k: 0 }, cache), RangeError, "k is 0");
+});
+
+Deno.test("gemm: axes of several dimensions", () => {
+  assertEquals([...offsetTable([2, 3], [10, 1], 4)], [0, 4, 8, 40, 44, 48]);
+  assertEquals([...offsetTable([], [], 4)], [0]);
+  assertEquals(axisLayout([2, 3], [3, 1]).run, 6);
+  assertEquals(axisLayout([2, 28, 28], [900, 30, 1]).run, 28);
+  assertEquals(axisLayout([4, 1], [1, 77]).run, 4);
+  assertEquals(axisLayout([5], [2]).run, 1);
+  const { panels, small, extra } = balancedSplit(32, 6);
+  assertEquals([panels, small, extra], [6, 5, 2]);
+});
