@@ -1,0 +1,158 @@
+/**
+ * Expressions over vector lanes: terms that emit code when they are used.
+ *
+ * @module
+ */
+import type { FunctionBuilder, Local, OpName } from "./assembler.ts";
+
+/** How a vector's lanes are read as floating point numbers. */
+export type LaneShape = "f32x4" | "f64x2";
+
+/** Something that leaves one value on the stack: a local, a number (in every lane), or emitted code. */
+export type Term = Local | number | (() => void);
+
+/** Writes arithmetic on vectors as expressions. Terms are emitted each time they are used: `keep` what is used twice. */
+export class Lanes {
+  /** The function that receives the code. */
+  readonly f: FunctionBuilder;
+  /** The lanes' type. */
+  readonly shape: LaneShape;
+  /** The integer lanes of the same width. */
+  readonly integers: "i32x4" | "i64x2";
+
+  constructor(f: FunctionBuilder, shape: LaneShape) {
+    this.f = f;
+    this.shape = shape;
+    this.integers = shape === "f32x4" ? "i32x4" : "i64x2";
+  }
+
+  /** Leaves the term on the stack. */
+  push(term: Term): void {
+    if (typeof term === "number") {
+      if (this.shape === "f32x4") this.f.f32x4Splat(term);
+      else this.f.f64x2Splat(term);
+    } else if (typeof term === "function") term();
+    else this.f.get(term);
+  }
+
+  /** Evaluates the term now, into a local. */
+  keep(term: Term): Local {
+    const local = this.f.local("v128");
+    this.push(term);
+    this.f.set(local);
+    return local;
+  }
+
+  #apply(name: string, terms: readonly Term[]): Term {
+    return () => {
+      for (const term of terms) this.push(term);
+      this.f.op(name as OpName);
+    };
+  }
+
+  /** An operation of the lanes' own type: `add`, `mul`, `lt`, `sqrt`, … */
+  float(name: string, ...terms: Term[]): Term {
+    return this.#apply(`${this.shape}.${name}`, terms);
+  }
+
+  /** An operation of the integer lanes of the same width. */
+  integer(name: string, ...terms: Term[]): Term {
+    return this.#apply(`${this.integers}.${name}`, terms);
+  }
+
+  /** An operation of whole vectors: `and`, `or`, `xor`, `andnot`, `not`, `bitselect`. */
+  bits(name: string, ...terms: Term[]): Term {
+    return this.#apply(`v128.${name}`, terms);
+  }
+
+  add(a: Term, b: Term): Term {
+    return this.float("add", a, b);
+  }
+
+  sub(a: Term, b: Term): Term {
+    return this.float("sub", a, b);
+  }
+
+  mul(a: Term, b: Term): Term {
+    return this.float("mul", a, b);
+  }
+
+  div(a: Term, b: Term): Term {
+    return this.float("div", a, b);
+  }
+
+  neg(a: Term): Term {
+    return this.float("neg", a);
+  }
+
+  abs(a: Term): Term {
+    return this.float("abs", a);
+  }
+
+  /** Where the mask holds a, else b. */
+  pick(mask: Term, a: Term, b: Term): Term {
+    return this.bits("bitselect", a, b, mask);
+  }
+
+  /** Integer lanes of one value, which may be below 2^63. */
+  integerSplat(value: bigint): Term {
+    return () => {
+      const bytes = new DataView(new ArrayBuffer(16));
+      if (this.shape === "f64x2") {
+        bytes.setBigUint64(0, BigInt.asUintN(64, value), true);
+        bytes.setBigUint64(8, BigInt.asUintN(64, value), true);
+      } else {
+        for (let i = 0; i < 16; i += 4) {
+          bytes.setUint32(i, Number(BigInt.asUintN(32, value)), true);
+        }
+      }
+      this.f.v128Const(new Uint8Array(bytes.buffer));
+    };
+  }
+
+  /** A shift of the integer lanes by a fixed count. */
+  shift(name: "shl" | "shr_s" | "shr_u", a: Term, count: number): Term {
+    return () => {
+      this.push(a);
+      this.f.i32(count).op(`${this.integers}.${name}`);
+    };
+  }
+
+  /** The sign bits of a. */
+  signOf(a: Term): Term {
+    return this.bits("and", a, -0);
+  }
+
+  /** |a| with the sign bits of `sign`; a must not be negative. */
+  withSign(a: Term, sign: Term): Term {
+    return this.bits("or", a, sign);
+  }
+
+  /** c[0] + x·(c[1] + x·(…)), by Horner's rule. */
+  polynomial(x: Local, coefficients: readonly number[]): Term {
+    let term: Term = coefficients[coefficients.length - 1];
+    for (let i = coefficients.length - 2; i >= 0; i--) {
+      term = this.add(this.mul(term, x), coefficients[i]);
+    }
+    return term;
+  }
+
+  /** The same polynomial in two interleaved halves in x², for a shorter chain of dependent operations. */
+  polynomialFast(x: Local, coefficients: readonly number[]): Term {
+    if (coefficients.length < 5) return this.polynomial(x, coefficients);
+    return () => {
+      const square = this.keep(this.mul(x, x));
+      const even = coefficients.filter((_, i) => i % 2 === 0);
+      const odd = coefficients.filter((_, i) => i % 2 === 1);
+      this.push(
+        this.add(this.mul(this.polynomial(square, odd), x), this.polynomial(square, even)),
+      );
+    };
+  }
+
+  /** Whether any bit of the mask is set, as an i32 on the stack. */
+  anyTrue(mask: Term): void {
+    this.push(mask);
+    this.f.op("v128.any_true");
+  }
+}
