@@ -209,7 +209,7 @@ case("pad", "pad", {"low": [1, 0], "high": [1, 1], "interior": [1, 1], "value": 
 case("concat", "concat", {"axis": 1}, [x, x[:, :1], x[:, :0]], np.concatenate([x, x[:, :1]], 1))
 for name in ["alias", "stopGradient"]:
     case(name, name, {}, [x], x)
-case("customDerivative", "customDerivative", {"rule": 0, "output": 0}, [x, x[0]], x)
+case("customDerivative", "customDerivative", {"rule": {}, "output": 0}, [x, x[0]], x)
 
 # --- Reductions.
 
