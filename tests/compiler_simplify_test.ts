@@ -1,0 +1,84 @@
+/** Simplification: the same numbers, fewer nodes. */
+
+import { assertEquals } from "@std/assert";
+import type { PrimitiveName } from "../lib/base/primitives.ts";
+import { lower } from "../lib/compiler/lower.ts";
+import type { Program } from "../lib/compiler/program.ts";
+import { simplify } from "../lib/compiler/simplify.ts";
+import { differs, firstDifference, runReference } from "./helpers/compare_compiled.ts";
+import { ProgramBuilder } from "./helpers/conformance_builder.ts";
+import { randomProgram } from "./helpers/random_program.ts";
+
+Deno.test("simplified random programs agree with the reference backend", () => {
+  const failures: string[] = [];
+  for (let seed = 0; seed < 900; seed++) {
+    const { program, inputs } = randomProgram(10_000 + seed, [3, 8, 25][seed % 3]);
+    const expected = runReference(program, inputs);
+    const simplified = simplify(program);
+    const difference = firstDifference(expected, runReference(simplified, inputs)) ??
+      differs(expected, lower(simplified), inputs);
+    if (difference !== null) failures.push(`seed ${10_000 + seed}: ${difference}`);
+  }
+  assertEquals(failures, []);
+});
+
+function primitives(program: Program): PrimitiveName[] {
+  return simplify(program).nodes.map((node) => node.primitive);
+}
+
+Deno.test("neutral elements, double negation and identity shapes vanish", () => {
+  const b = new ProgramBuilder();
+  const x = b.input([2, 3], "float32");
+  const full = (value: number) => b.add("full", { shape: [2, 3], dtype: "float32", value });
+  let y = b.add("add", {}, x, full(0));
+  y = b.add("mul", {}, full(1), y);
+  y = b.add("div", {}, y, full(1));
+  y = b.add("sub", {}, y, full(0));
+  y = b.add("neg", {}, b.add("neg", {}, y));
+  y = b.add("cast", { dtype: "float32" }, y);
+  y = b.add("reshape", { shape: [3, 2] }, y);
+  y = b.add("reshape", { shape: [2, 3] }, y);
+  y = b.add("permute", { permutation: [1, 0] }, y);
+  y = b.add("permute", { permutation: [1, 0] }, y);
+  y = b.add("slice", { start: [0, 0], limit: [2, 3], step: [1, 1] }, y);
+  y = b.add("pad", { low: [0, 0], high: [0, 0], interior: [0, 0], value: 0 }, y);
+  y = b.add("flip", { axes: [] }, y);
+  y = b.add("concat", { axis: 0 }, y);
+  y = b.add("reduceSum", { axes: [] }, y);
+  const program = simplify(b.build(y));
+  assertEquals(program.nodes.length, 1);
+  assertEquals(program.outputs, program.inputs);
+});
+
+Deno.test("zero times an unknown value stays, zero times an index does not", () => {
+  const b = new ProgramBuilder();
+  const x = b.input([3], "float32");
+  const zero = b.add("full", { shape: [3], dtype: "float32", value: 0 });
+  const iota = b.add("iota", { shape: [3], dtype: "float32", axis: 0 });
+  assertEquals(primitives(b.build(b.add("mul", {}, x, zero))), ["constant", "full", "mul"]);
+  assertEquals(primitives(b.build(b.add("mul", {}, iota, zero))), ["constant", "full"]);
+});
+
+Deno.test("the sum of a broadcast is a product with its count", () => {
+  const b = new ProgramBuilder();
+  const x = b.input([1, 3], "float32");
+  const wide = b.add("broadcast", { shape: [5, 3] }, x);
+  const program = simplify(b.build(b.add("reduceSum", { axes: [0] }, wide)));
+  assertEquals(program.nodes.map((n) => n.primitive), ["constant", "reshape", "full", "mul"]);
+  assertEquals(
+    Array.from(runReference(program, [Float32Array.of(1, 2, 3)])[0]),
+    [5, 10, 15],
+  );
+});
+
+Deno.test("operations on broadcasts are computed before they are repeated", () => {
+  const b = new ProgramBuilder();
+  const x = b.input([1, 3], "float32");
+  const y = b.input([1, 3], "float32");
+  const wide = (v: number) => b.add("broadcast", { shape: [5, 3] }, v);
+  const program = simplify(b.build(b.add("exp", {}, b.add("mul", {}, wide(x), wide(y)))));
+  assertEquals(
+    program.nodes.map((n) => `${n.primitive}[${n.shape}]`),
+    ["constant[1,3]", "constant[1,3]", "mul[1,3]", "exp[1,3]", "broadcast[5,3]"],
+  );
+});
