@@ -206,7 +206,7 @@ for (const [name, product] of Object.entries(products)) {
       (bytes / seconds / 1e9).toFixed(1).padStart(5)
     } GB/s  ${(seconds * 1000).toFixed(3).padStart(8)} ms  ${kind}${
       swap ? " swapped" : ""
-    }, ${tasks} tasks, A ${packA}, B ${directB === "never" ? packB : `direct ${directB}`}${
+    }, ${tasks} tasks, A ${packA}, B ${directB ? "direct" : packB}${
       depthSplits > 1 ? `, ${depthSplits} sums` : ""
     }`,
   );

@@ -12,7 +12,14 @@
  */
 import type { FunctionBuilder, FunctionReference, Local, ModuleBuilder } from "./assembler.ts";
 import { dotMicrokernel, outerMicrokernel, type TileOutput } from "./gemm_micro.ts";
-import { emitFor, emitIncrement, FunctionCache, type Numeric, numericOf } from "./gemm_numeric.ts";
+import {
+  emitAdd,
+  emitFor,
+  emitIncrement,
+  FunctionCache,
+  type Numeric,
+  numericOf,
+} from "./gemm_numeric.ts";
 import { packFunction, type PackSource } from "./gemm_pack.ts";
 import {
   type AxisLayout,
@@ -21,7 +28,12 @@ import {
   planGemm,
   type Split,
 } from "./gemm_plan.ts";
-import { emitPartialSums, storeFunction, type TileStore } from "./gemm_store.ts";
+import {
+  emitPartialSums,
+  storeFunction,
+  type TileStore,
+  vectorStoreFunction,
+} from "./gemm_store.ts";
 
 export type { AxisLayout, GemmPlan, GemmShape, OperandLayout } from "./gemm_plan.ts";
 
@@ -187,7 +199,7 @@ interface UnitContext {
 /** Pushes the address of an entry of an offset table: the index in a local plus a constant. */
 function pushEntry(f: FunctionBuilder, table: Local, index: Local, plus = 0): void {
   f.get(table).get(index).i32(2).op("i32.shl").op("i32.add");
-  if (plus !== 0) f.i32(4 * plus).op("i32.add");
+  emitAdd(f, 4 * plus);
 }
 
 /** Sets a local to the first index of a panel. */
@@ -235,11 +247,7 @@ function emitStore(
     columns,
     compensated: plan.compensated,
     accumulate: context.accumulate && !dense,
-    target: dense
-      ? plan.columns.size * numeric.bytes
-      : plan.vectorC && numeric.lanes <= columns && plan.kind === "outer"
-      ? "tableVectors"
-      : "table",
+    target: dense ? plan.columns.size * numeric.bytes : "table",
   };
   f.get(context.tile);
   if (dense) {
@@ -285,7 +293,7 @@ function emitPack(
     pushEntry(f, operand.lanes, operand.firstLane, group);
     pushEntry(f, operand.depth, context.depthStart);
     f.get(context.depth).get(operand.panel);
-    if (group > 0) f.i32(group * numeric.bytes).op("i32.add");
+    emitAdd(f, group * numeric.bytes);
     f.call(pack);
   }
 }
@@ -309,8 +317,14 @@ function emitOuterBlock(context: UnitContext): void {
     advanceA(rows);
   });
   f.get(context.tiles).set(context.tile);
+  const lastVectors = plan.columnVectors - (plan.columns.panels - 1) * plan.vectors;
   const width = plan.vectors * numeric.lanes;
   const lastColumns = plan.columns.size - (plan.columns.panels - 1) * width;
+  const panel = (last: boolean) => {
+    if (plan.columnRun === 0) emitPaddedPanel(context, last ? lastColumns : width, advanceA);
+    else emitVectorPanel(context, last ? lastVectors : plan.vectors, advanceA);
+  };
+  const uniform = plan.columnRun > 0 ? lastVectors === plan.vectors : lastColumns === width;
   emitFor(
     f,
     context.columnPanel,
@@ -318,95 +332,162 @@ function emitOuterBlock(context: UnitContext): void {
     () => f.get(context.columnEnd),
     () => {
       f.get(context.columnPanel).i32(width).op("i32.mul").set(column);
-      if (lastColumns === width) {
-        emitColumnPanel(context, width, advanceA);
-      } else if (plan.columns.panels === 1) {
-        emitColumnPanel(context, lastColumns, advanceA);
-      } else {
-        f.get(context.columnPanel).i32(plan.columns.panels - 1).op("i32.eq").if_(
-          () => emitColumnPanel(context, lastColumns, advanceA),
-          () => emitColumnPanel(context, width, advanceA),
-        );
-      }
+      if (plan.columns.panels === 1 || uniform) return panel(true);
+      f.get(context.columnPanel).i32(plan.columns.panels - 1).op("i32.eq").if_(
+        () => panel(true),
+        () => panel(false),
+      );
     },
   );
 }
 
-/** Emits one panel of B: packed or read in place, multiplied with all panels of A. */
-function emitColumnPanel(
+/** Emits the products of a panel of B, given how to push it, with all panels of A. */
+function emitProducts(
+  context: UnitContext,
+  advanceA: (rows: number) => void,
+  call: (rows: number) => void,
+  store: ((rows: number) => void) | undefined,
+): void {
+  const { f, numeric, plan } = context;
+  f.get(context.aPanels).set(context.aPointer);
+  emitRowLoop(context, (rows) => {
+    call(rows);
+    advanceA(rows);
+    if (store === undefined) return;
+    if (plan.depthBlocks === 1) return store(rows);
+    f.get(context.last).if_(() => store(rows));
+    emitIncrement(f, context.tile, tileBytes(plan, numeric.lanes));
+  });
+}
+
+/** Emits one panel of B whose last vector is padded with zeros, and stored column by column. */
+function emitPaddedPanel(
   context: UnitContext,
   columns: number,
   advanceA: (rows: number) => void,
 ): void {
   const { f, module, functions, numeric, plan, column } = context;
   const vectors = Math.ceil(columns / numeric.lanes);
-  const whole = columns === vectors * numeric.lanes;
-  const toMatrix = plan.depthBlocks === 1 && plan.vectorC && whole;
+  const operand = {
+    base: context.b,
+    lanes: context.bColumns,
+    depth: context.bDepth,
+    firstLane: column,
+    panel: context.bPanel,
+  };
+  emitPack(context, plan.packB, operand, columns, vectors * numeric.lanes);
+  const output: TileOutput = plan.compensated ? "tileCompensated" : "tile";
+  const call = (rows: number) => {
+    f.get(context.aPointer).get(context.bPanel).get(context.depth).get(context.tile);
+    f.get(context.first);
+    f.call(outerMicrokernel(module, functions, numeric, { rows, vectors, b: "packed", output }));
+  };
+  emitProducts(context, advanceA, call, (rows) => emitStore(context, rows, vectors, columns));
+}
+
+/** Sets a local to the first column of a vector, counted from the start of the present panel. */
+function emitVectorStart(context: UnitContext, vector: number, to: Local): void {
+  const { f, numeric, plan } = context;
+  const { columnRun: run, columns: { size } } = plan;
+  const { lanes } = numeric;
+  const push = () => {
+    f.get(context.columnPanel).i32(plan.vectors).op("i32.mul");
+    emitAdd(f, vector);
+  };
+  if (run % lanes === 0) {
+    push();
+    f.i32(lanes).op("i32.mul").set(to);
+    return;
+  }
+  const inRun = Math.ceil(run / lanes);
+  push();
+  if (run < size) f.i32(inRun).op("i32.rem_u");
+  f.i32(lanes).op("i32.mul").tee(to).i32(run - lanes);
+  f.get(to).i32(run - lanes).op("i32.lt_u").select();
+  if (run < size) {
+    push();
+    f.i32(inRun).op("i32.div_u").i32(run).op("i32.mul").op("i32.add");
+  }
+  f.set(to);
+}
+
+/** Emits one panel of whole vectors of B, packed or read in place, and stored by vectors. */
+function emitVectorPanel(
+  context: UnitContext,
+  vectors: number,
+  advanceA: (rows: number) => void,
+): void {
+  const { f, module, functions, numeric, plan } = context;
+  const dense = plan.depthSplits > 1;
+  const starts = f.locals("i32", vectors);
+  const targets = f.locals("i32", vectors);
+  const sources = plan.directB ? f.locals("i32", vectors) : [context.bPanel];
+  starts.forEach((start, j) => {
+    emitVectorStart(context, j, start);
+    f.get(context.c);
+    if (dense) {
+      f.get(start).i32(numeric.bytes).op("i32.mul");
+    } else {
+      pushEntry(f, context.cColumns, start);
+      f.load("i32.load");
+    }
+    f.op("i32.add").set(targets[j]);
+    if (plan.directB) {
+      pushEntry(f, context.bColumns, start);
+      f.load("i32.load").get(context.b).op("i32.add").set(sources[j]);
+      return;
+    }
+    const pack = packFunction(module, functions, numeric, {
+      source: plan.packB,
+      lanes: numeric.lanes,
+      width: numeric.lanes,
+      stride: 16 * vectors,
+    });
+    f.get(context.b);
+    pushEntry(f, context.bColumns, start);
+    pushEntry(f, context.bDepth, context.depthStart);
+    f.get(context.depth).get(context.bPanel);
+    emitAdd(f, 16 * j);
+    f.call(pack);
+  });
+  const toMatrix = plan.depthBlocks === 1;
   const output: TileOutput = toMatrix
     ? context.accumulate ? "matrixAdd" : "matrix"
     : plan.compensated
     ? "tileCompensated"
     : "tile";
-  const targets = toMatrix ? f.locals("i32", vectors) : [];
-  targets.forEach((target, j) => {
-    pushEntry(f, context.cColumns, column, j * numeric.lanes);
-    f.load("i32.load").get(context.c).op("i32.add").set(target);
-  });
-  const multiply = (b: "packed" | "direct", pointers: Local[]) => {
-    f.get(context.aPanels).set(context.aPointer);
-    emitRowLoop(context, (rows) => {
-      f.get(context.aPointer);
-      if (b === "direct") pushEntry(f, context.bDepth, context.depthStart);
-      for (const pointer of pointers) f.get(pointer);
-      f.get(context.depth);
-      if (toMatrix) {
-        pushEntry(f, context.cRows, context.row);
-        for (const target of targets) f.get(target);
-      } else {
-        f.get(context.tile).get(context.first);
-      }
-      f.call(outerMicrokernel(module, functions, numeric, { rows, vectors, b, output }));
-      advanceA(rows);
-      if (toMatrix) return;
-      if (plan.depthBlocks === 1) {
-        emitStore(context, rows, vectors, columns);
-      } else {
-        f.get(context.last).if_(() => emitStore(context, rows, vectors, columns));
-        emitIncrement(f, context.tile, tileBytes(plan, numeric.lanes));
-      }
-    });
+  const b = plan.directB ? "direct" : "packed";
+  const call = (rows: number) => {
+    f.get(context.aPointer);
+    if (plan.directB) pushEntry(f, context.bDepth, context.depthStart);
+    for (const source of sources) f.get(source);
+    f.get(context.depth);
+    if (toMatrix) {
+      pushEntry(f, context.cRows, context.row);
+      for (const target of targets) f.get(target);
+    } else {
+      f.get(context.tile).get(context.first);
+    }
+    f.call(outerMicrokernel(module, functions, numeric, { rows, vectors, b, output }));
   };
-  const packed = () => {
-    const operand = {
-      base: context.b,
-      lanes: context.bColumns,
-      depth: context.bDepth,
-      firstLane: column,
-      panel: context.bPanel,
-    };
-    emitPack(context, plan.packB, operand, columns, vectors * numeric.lanes);
-    multiply("packed", [context.bPanel]);
+  const rowBytes = plan.columns.size * numeric.bytes;
+  const store = (rows: number) => {
+    f.get(context.tile);
+    if (dense) f.i32(0);
+    else pushEntry(f, context.cRows, context.row);
+    for (const target of targets) {
+      f.get(target);
+      if (dense) f.get(context.row).i32(rowBytes).op("i32.mul").op("i32.add");
+    }
+    f.call(vectorStoreFunction(module, functions, numeric, {
+      rows,
+      vectors,
+      compensated: plan.compensated,
+      accumulate: context.accumulate && !dense,
+      target: dense ? rowBytes : "table",
+    }));
   };
-  const direct = () => {
-    const pointers = f.locals("i32", vectors);
-    pointers.forEach((pointer, j) => {
-      pushEntry(f, context.bColumns, column, j * numeric.lanes);
-      f.load("i32.load").get(context.b).op("i32.add").set(pointer);
-    });
-    multiply("direct", pointers);
-  };
-  if (plan.directB === "never" || !whole) return packed();
-  if (plan.directB === "always") return direct();
-  const entry = f.local("i32");
-  pushEntry(f, context.bColumns, column);
-  f.set(entry);
-  for (let j = 0; j < vectors; j++) {
-    f.get(entry).load("i32.load", 4 * (j * numeric.lanes + numeric.lanes - 1));
-    f.get(entry).load("i32.load", 4 * j * numeric.lanes).op("i32.sub");
-    f.i32((numeric.lanes - 1) * numeric.bytes).op("i32.eq");
-    if (j > 0) f.op("i32.and");
-  }
-  f.if_(direct, packed);
+  emitProducts(context, advanceA, call, toMatrix ? undefined : store);
 }
 
 /** Emits one block of k of a dot plan. */

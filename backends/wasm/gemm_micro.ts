@@ -7,6 +7,7 @@ import type {
   ValueType,
 } from "./assembler.ts";
 import {
+  emitAdd,
   emitIncrement,
   emitMultiplyAdd,
   emitUnrolled,
@@ -112,21 +113,41 @@ export function outerMicrokernel(
     const source = f.parameter(1);
     const depth = f.parameter(1 + operandCount);
     const sums = Array.from({ length: rows }, () => f.locals("v128", vectors));
-    const right = f.locals("v128", vectors);
-    const left = f.local("v128");
+    // The shorter side stays in registers while the other streams through one: with twelve sums, that
+    // leaves V8's fifteen registers just enough.
+    const streamsB = rows < vectors;
+    const left = f.locals("v128", streamsB ? rows : 1);
+    const right = f.locals("v128", streamsB ? 1 : vectors);
     const offset = f.local("i32");
-    emitUnrolled(f, depth, 4, (u) => {
+    const loadLeft = (u: number, i: number, to: Local) => {
+      // Engines without guard pages check the bounds of every load. With the offset added before, all
+      // of these checks compare with the same limit, and V8 needs one instruction less for each.
+      f.get(a);
+      emitAdd(f, numeric.bytes * (u * rows + i));
+      f.load(numeric.loadSplat).set(to);
+    };
+    const loadRight = (u: number, j: number, to: Local) => {
+      if (b === "packed") f.get(source).load("v128.load", 16 * (u * vectors + j));
+      else f.get(f.parameter(2 + j)).get(offset).op("i32.add").load("v128.load");
+      f.set(to);
+    };
+    const step = (u: number) => {
       if (b === "direct") f.get(source).load("i32.load", 4 * u).set(offset);
-      right.forEach((vector, j) => {
-        if (b === "packed") f.get(source).load("v128.load", 16 * (u * vectors + j));
-        else f.get(f.parameter(2 + j)).get(offset).op("i32.add").load("v128.load");
-        f.set(vector);
-      });
-      sums.forEach((row, i) => {
-        f.get(a).load(numeric.loadSplat, numeric.bytes * (u * rows + i)).set(left);
-        row.forEach((sum, j) => emitMultiplyAdd(f, numeric, left, right[j], sum));
-      });
-    }, (steps) => {
+      if (streamsB) {
+        left.forEach((vector, i) => loadLeft(u, i, vector));
+        for (let j = 0; j < vectors; j++) {
+          loadRight(u, j, right[0]);
+          left.forEach((vector, i) => emitMultiplyAdd(f, numeric, vector, right[0], sums[i][j]));
+        }
+      } else {
+        right.forEach((vector, j) => loadRight(u, j, vector));
+        for (const [i, row] of sums.entries()) {
+          loadLeft(u, i, left[0]);
+          row.forEach((sum, j) => emitMultiplyAdd(f, numeric, left[0], right[j], sum));
+        }
+      }
+    };
+    emitUnrolled(f, depth, 8, step, (steps) => {
       emitIncrement(f, a, numeric.bytes * rows * steps);
       emitIncrement(f, source, (b === "packed" ? 16 * vectors : 4) * steps);
     });

@@ -86,6 +86,11 @@ export function emitStoreLanes(
   }
 }
 
+/** Adds a constant to the top of the stack. */
+export function emitAdd(f: FunctionBuilder, by: number): void {
+  if (by !== 0) f.i32(by).op("i32.add");
+}
+
 /** Adds a constant to a local. */
 export function emitIncrement(f: FunctionBuilder, local: Local, by: number): void {
   if (by !== 0) f.get(local).i32(by).op("i32.add").set(local);

@@ -65,12 +65,17 @@ export interface GemmPlan {
   readonly columns: Split;
   /** Width of a full panel of columns, in vectors, for outer plans. */
   readonly vectors: number;
+  /** All vectors of columns, for outer plans. */
+  readonly columnVectors: number;
+  /**
+   * Vectors lie within runs of this many columns; the last of a run overlaps the one before where the
+   * run is not a multiple of a vector, so that all are whole. 0: the last vector is padded instead.
+   */
+  readonly columnRun: number;
   readonly packA: PackSource;
   readonly packB: PackSource;
-  /** Whether B's vectors are read where they are: always, where the offset table says so, or never. */
-  readonly directB: "always" | "checked" | "never";
-  /** Whether C's columns can be stored by vectors. */
-  readonly vectorC: boolean;
+  /** Whether B's vectors are read where they are. */
+  readonly directB: boolean;
   /** Vectors of k that a dot microkernel reads for each look into the tables. */
   readonly unroll: number;
   /** Length of a block of k, the number of blocks, and the number of separate sums over blocks. */
@@ -119,20 +124,45 @@ function packSource(
 
 /** Rough cycles for each element packed. */
 const packCycles: Readonly<Record<PackSource, number>> = {
-  lanes: 0.4,
+  lanes: 0.5,
   depth: 0.8,
-  lanesChecked: 0.6,
+  lanesChecked: 0.7,
   depthChecked: 1,
-  gather: 1.6,
+  gather: 2,
 };
 
-/** Cycles for one k of a tile: two multiply-adds and two loads start in a cycle, one chain takes four. */
+/**
+ * Cycles for one k of a tile: two multiply-adds start in a cycle, about six instructions are issued
+ * (three for each load, because of bounds checks), and a chain of sums takes four.
+ */
 function tileCycles(rows: number, vectors: number, chains = 1): number {
-  return Math.max(rows * vectors / 2, (rows + vectors) / 2, 4 / chains);
+  return Math.max(rows * vectors / 2, (rows * vectors + 3 * (rows + vectors)) / 6, 4 / chains);
 }
 
-/** Vectors in the width of a tile, by its rows: about twelve sums fit into the registers. */
-const vectorsForRows: readonly number[] = [0, 8, 5, 3, 2, 2, 2];
+/** Vectors in the width of a tile, by its rows: as many sums as fit into the registers. */
+function vectorsForRows(rows: number, relaxed: boolean): number {
+  return relaxed ? [0, 12, 6, 3, 2, 2, 2][rows] : [0, 10, 5, 3, 2, 2][rows];
+}
+
+/** How columns are cut into vectors: see `GemmPlan.columnRun`. */
+function columnVectors(
+  shape: GemmShape,
+  lanes: number,
+  source: PackSource,
+): { columnRun: number; columnVectors: number } {
+  const { n } = shape;
+  const sides = [shape.c.columns.run];
+  if (source === "lanes" || source === "lanesChecked") sides.push(shape.b.columns.run);
+  const fits = (run: number) =>
+    run >= lanes && n % run === 0 && sides.every((side) => side >= n || side % run === 0);
+  const run = [n, ...sides].find((candidate) => candidate <= n && fits(candidate));
+  // Overlapping elements are computed twice, which must not add to C twice.
+  if (run !== undefined && (run % lanes === 0 || !shape.accumulate)) {
+    const count = n / run * Math.ceil(run / lanes);
+    if (count * lanes <= 1.2 * n || n < 4 * lanes) return { columnRun: run, columnVectors: count };
+  }
+  return { columnRun: 0, columnVectors: Math.ceil(n / lanes) };
+}
 
 /** A way to compute a product before it is cut into tasks. */
 interface Candidate {
@@ -140,7 +170,8 @@ interface Candidate {
   readonly swap: boolean;
   readonly cycles: number;
   readonly rowLimit: number;
-  readonly columnLimit: number;
+  /** For dot plans. */
+  readonly columnLimit?: number;
 }
 
 /** The shape with the roles of A and B exchanged: Cᵀ = Bᵀ · Aᵀ. */
@@ -159,48 +190,47 @@ function transposed(shape: GemmShape): GemmShape {
   };
 }
 
-/** Whether B is read in place: packing it pays only when several panels of rows use it. */
-function directness(shape: GemmShape, lanes: number, rowPanels: number): GemmPlan["directB"] {
-  if (rowPanels > 2 || shape.b.columns.run < lanes) return "never";
-  return contiguousBy(shape.b.columns, shape.n, lanes) ? "always" : "checked";
+/** How an outer plan reads B. */
+function columnSide(
+  shape: GemmShape,
+  lanes: number,
+  rowPanels: number,
+): Pick<GemmPlan, "packB" | "directB" | "columnRun" | "columnVectors"> {
+  const source = packSource(shape.b.columns, shape.n, shape.b.rows, shape.k, lanes, true);
+  const cut = columnVectors(shape, lanes, source);
+  const byLanes = source === "lanes" || source === "lanesChecked";
+  const whole = byLanes && cut.columnRun > 0;
+  // Packing B pays only when several panels of rows use it.
+  return { packB: whole ? "lanes" : source, directB: whole && rowPanels <= 2, ...cut };
 }
 
 /** Estimates an outer plan. */
 function outerCandidate(shape: GemmShape, lanes: number, swap: boolean): Candidate {
   const { m, n, k } = shape;
-  const rowLimit = shape.relaxed ? 6 : 4;
+  const rowLimit = shape.relaxed ? 6 : 5;
   const rows = balancedSplit(m, rowLimit);
-  const vectors = vectorsForRows[rows.largest];
-  const width = vectors * lanes;
-  const full = Math.floor(n / width);
-  const lastVectors = Math.ceil((n - full * width) / lanes);
+  const side = columnSide(shape, lanes, rows.panels);
+  const vectors = vectorsForRows(rows.largest, shape.relaxed);
+  const full = Math.floor(side.columnVectors / vectors);
+  const last = side.columnVectors - full * vectors;
   const columnCycles = (count: number, size: number) =>
-    count * (full * tileCycles(size, vectors) +
-      (lastVectors > 0 ? tileCycles(size, lastVectors) : 0));
+    count * (full * tileCycles(size, vectors) + (last > 0 ? tileCycles(size, last) : 0));
   const multiply = k *
     (columnCycles(rows.extra, rows.small + 1) +
       columnCycles(rows.panels - rows.extra, rows.small));
-  const calls = rows.panels * (full + (lastVectors > 0 ? 1 : 0)) * 40;
+  const calls = rows.panels * (full + (last > 0 ? 1 : 0)) * 40;
   const sourceA = packSource(shape.a.rows, m, shape.a.columns, k, lanes, false);
-  const sourceB = packSource(shape.b.columns, n, shape.b.rows, k, lanes, true);
-  const direct = directness(shape, lanes, rows.panels) !== "never";
   const packing = m * k * packCycles[sourceA] * Math.ceil(n / 1024) +
-    (direct ? 0 : n * k * packCycles[sourceB] * Math.ceil(m / 256));
-  const store = m * n * (contiguousBy(shape.c.columns, n, lanes) ? 0.3 : 2);
-  return {
-    kind: "outer",
-    swap,
-    cycles: multiply + calls + packing + store,
-    rowLimit,
-    columnLimit: width,
-  };
+    (side.directB ? 0 : n * k * packCycles[side.packB] * Math.ceil(m / 256));
+  const store = m * n * (side.columnRun > 0 ? 0.3 : 2);
+  return { kind: "outer", swap, cycles: multiply + calls + packing + store, rowLimit };
 }
 
 /** Estimates dot plans, where both operands are contiguous along k and one side is small. */
 function dotCandidates(shape: GemmShape, lanes: number): Candidate[] {
   const { m, n, k } = shape;
   const eligible = contiguousBy(shape.a.columns, k, lanes) &&
-    contiguousBy(shape.b.rows, k, lanes) && Math.min(m, n) <= 64 && k >= 2 * lanes;
+    contiguousBy(shape.b.rows, k, lanes) && Math.min(m, n) <= 16 && k >= 2 * lanes;
   if (!eligible) return [];
   return ([[2, 6], [6, 2], [3, 3], [1, 8], [8, 1]] as const).map(([rowLimit, columnLimit]) => {
     const rows = balancedSplit(m, rowLimit);
@@ -233,11 +263,14 @@ export function planGemm(shape: GemmShape): GemmPlan {
   const oriented = best.swap ? transposed(shape) : shape;
   const { m, n, k, batch } = oriented;
   const rows = balancedSplit(m, best.rowLimit);
-  const vectors = best.kind === "outer" ? vectorsForRows[rows.largest] : 0;
-  const columns = best.kind === "outer"
-    ? equalSplit(n, vectors * lanes)
-    : balancedSplit(n, best.columnLimit);
-  const blockTarget = best.kind === "outer" ? 320 : 1280;
+  const outer = best.kind === "outer";
+  const vectors = outer ? vectorsForRows(rows.largest, shape.relaxed) : 0;
+  const side = columnSide(oriented, lanes, rows.panels);
+  const columns = outer
+    ? equalSplit(n, vectors, side.columnVectors)
+    : balancedSplit(n, best.columnLimit ?? 1);
+  const streams = outer && side.directB && n * k * 4 * lanes > 2 ** 22;
+  const blockTarget = streams ? 32 : outer ? 320 : 1280;
   const depthBlock = roundUp(Math.ceil(k / Math.ceil(k / blockTarget)), 16);
   const depthBlocks = Math.ceil(k / depthBlock);
   const cut = cutIntoTasks(batch, rows, columns, k, depthBlock, depthBlocks, best.kind);
@@ -253,9 +286,7 @@ export function planGemm(shape: GemmShape): GemmPlan {
     columns,
     vectors,
     packA: packSource(oriented.a.rows, m, oriented.a.columns, k, lanes, false),
-    packB: packSource(oriented.b.columns, n, oriented.b.rows, k, lanes, true),
-    directB: directness(oriented, lanes, rows.panels),
-    vectorC: contiguousBy(oriented.c.columns, n, lanes),
+    ...side,
     unroll,
     depthBlock,
     depthBlocks,
@@ -264,14 +295,14 @@ export function planGemm(shape: GemmShape): GemmPlan {
   };
 }
 
-/** Panels of one width; the last may be narrower. */
-function equalSplit(size: number, width: number): Split {
+/** Panels of that many vectors; the last may have fewer. */
+function equalSplit(size: number, vectors: number, all: number): Split {
   return {
     size,
-    panels: Math.ceil(size / width),
-    small: width,
+    panels: Math.ceil(all / vectors),
+    small: vectors,
     extra: 0,
-    largest: Math.min(size, width),
+    largest: Math.min(all, vectors),
   };
 }
 

@@ -18,8 +18,8 @@ export interface TileStore {
   /** Whether a second tile of rounding errors follows. */
   readonly compensated: boolean;
   readonly accumulate: boolean;
-  /** Through offset tables, with or without vectors of columns, or dense with this many bytes a row. */
-  readonly target: "table" | "tableVectors" | number;
+  /** Through offset tables, or dense with this many bytes a row. */
+  readonly target: "table" | number;
 }
 
 /** The function (tile, address, rowTable, columnTable) that stores a tile; a dense target has no tables. */
@@ -57,7 +57,7 @@ export function storeFunction(
       for (let j = 0; j < columns;) {
         const at = 16 * vectors * i + numeric.bytes * j;
         const offset = locate(j);
-        if (target !== "table" && j + numeric.lanes <= columns) {
+        if (dense && j + numeric.lanes <= columns) {
           f.get(address).get(tile).load("v128.load", at);
           if (compensated) f.get(tile).load("v128.load", second + at).op(numeric.add);
           if (accumulate) f.get(address).load("v128.load", offset).op(numeric.add);
@@ -70,6 +70,48 @@ export function storeFunction(
           f.store(`${scalar}.store`, offset);
           j++;
         }
+      }
+    }
+  });
+}
+
+/** A finished tile of whole vectors. */
+export interface VectorStore {
+  readonly rows: number;
+  readonly vectors: number;
+  readonly compensated: boolean;
+  readonly accumulate: boolean;
+  /** Through a row table, or dense with this many bytes a row. */
+  readonly target: "table" | number;
+}
+
+/** The function (tile, rowTable, ...addresses) that stores a tile, given an address for each vector of columns. */
+export function vectorStoreFunction(
+  module: ModuleBuilder,
+  cache: FunctionCache,
+  numeric: Numeric,
+  store: VectorStore,
+): FunctionReference {
+  const { rows, vectors, compensated, accumulate, target } = store;
+  const key = `store ${numeric.dtype} ${rows}x${vectors} vectors to ${target}${
+    compensated ? " compensated" : ""
+  }${accumulate ? " add" : ""}`;
+  return cache.get(module, key, new Array<ValueType>(2 + vectors).fill("i32"), (f) => {
+    const [tile, rowTable] = [f.parameter(0), f.parameter(1)];
+    const row = f.local("i32");
+    const address = f.local("i32");
+    const second = 16 * rows * vectors;
+    for (let i = 0; i < rows; i++) {
+      if (target === "table") f.get(rowTable).load("i32.load", 4 * i);
+      else f.i32(i * target);
+      f.set(row);
+      for (let j = 0; j < vectors; j++) {
+        const at = 16 * (vectors * i + j);
+        f.get(f.parameter(2 + j)).get(row).op("i32.add").tee(address);
+        f.get(tile).load("v128.load", at);
+        if (compensated) f.get(tile).load("v128.load", second + at).op(numeric.add);
+        if (accumulate) f.get(address).load("v128.load").op(numeric.add);
+        f.store("v128.store");
       }
     }
   });
