@@ -213,8 +213,8 @@ export interface PrimitiveParams extends UnaryParams, BinaryParams, CompareParam
   alias: None;
   /** [x] → x; its derivative is zero. */
   stopGradient: None;
-  /** [value, primal…] → value; its derivative rule is the caller's. `rule` is a number that stands for it. */
-  customDerivative: { readonly rule: number; readonly output: number };
+  /** [value, primal…] → value, which is output number `output` of a function whose derivative `rule` the caller gave. */
+  customDerivative: { readonly rule: object; readonly output: number };
 }
 
 /** The name of a primitive. */

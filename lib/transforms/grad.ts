@@ -1,0 +1,100 @@
+/**
+ * Gradients of scalar functions.
+ *
+ * @module
+ */
+
+import { isFloat } from "../base/dtype.ts";
+import { DTypeError, ShapeError } from "../base/errors.ts";
+import { formatShape } from "../base/shape.ts";
+import { onesLike, zerosLike } from "../core/operations/creation.ts";
+import { Tensor } from "../core/tensor.ts";
+import { flattenTree, unflattenTree } from "../core/tree.ts";
+import { type ArgumentNumbers, selectArguments } from "./jacobian.ts";
+import { pullback } from "./vjp.ts";
+import { checkFunction, recordOnAliases } from "./walk.ts";
+
+function differentiate(
+  f: (...args: never[]) => unknown,
+  args: readonly unknown[],
+  argnums: ArgumentNumbers,
+  where: string,
+): [value: Tensor, gradient: unknown] {
+  const { chosen, of } = selectArguments(f, args, argnums, where);
+  const { leaves, structure } = flattenTree(chosen, `${where}: arguments`);
+  const recording = recordOnAliases(of, chosen, where);
+  const value = recording.output;
+  if (!(value instanceof Tensor) || value.size !== 1) {
+    throw new ShapeError(
+      `${where}: expected a function that returns a tensor of one element, got ${
+        value instanceof Tensor ? `shape ${formatShape(value.shape)}` : "a tree"
+      }; use jacrev for several outputs`,
+    );
+  }
+  if (!isFloat(value.dtype)) {
+    throw new DTypeError(
+      `${where}: the function returned a ${value.dtype} tensor, which has no derivative; cast it to float32`,
+    );
+  }
+  const gradients = pullback(recording, [onesLike(value)])
+    .map((x, i) => x ?? zerosLike(leaves[i]));
+  const byArgument = unflattenTree(structure, gradients) as unknown[];
+  return [value, typeof argnums === "number" ? byArgument[0] : byArgument];
+}
+
+/**
+ * The gradient of a function whose result is one element, by its first argument, or those at `argnums` (a list gives a
+ * tuple). Throws a `ShapeError` where the result has several elements, a `DTypeError` where it is not floating point.
+ *
+ * @example
+ * ```ts
+ * import { grad, tensor } from "@tangents/ntk";
+ * const gradient = grad((x) => x.mul(x).sum())(tensor([1, 2]));
+ * console.log(await gradient.toArray()); // [2, 4]
+ * ```
+ */
+export function grad<Args extends readonly unknown[]>(
+  f: (...args: Args) => Tensor,
+  argnums?: 0,
+): (...args: Args) => Args[0];
+/** The gradient by the arguments at the given positions. */
+export function grad<Args extends readonly unknown[]>(
+  f: (...args: Args) => Tensor,
+  argnums: ArgumentNumbers,
+  // deno-lint-ignore no-explicit-any -- the tree's type depends on the positions' values
+): (...args: Args) => any;
+export function grad(
+  f: (...args: never[]) => Tensor,
+  argnums: ArgumentNumbers = 0,
+): (...args: readonly unknown[]) => unknown {
+  checkFunction(f, "grad");
+  return (...args) => differentiate(f, args, argnums, "grad")[1];
+}
+
+/**
+ * The value and the gradient of a function whose result is one element. See `grad`.
+ *
+ * @example
+ * ```ts
+ * import { tensor, valueAndGrad } from "@tangents/ntk";
+ * const [value, gradient] = valueAndGrad((x) => x.mul(x).sum())(tensor([1, 2]));
+ * console.log(await value.item(), await gradient.toArray()); // 5 [2, 4]
+ * ```
+ */
+export function valueAndGrad<Args extends readonly unknown[]>(
+  f: (...args: Args) => Tensor,
+  argnums?: 0,
+): (...args: Args) => [Tensor, Args[0]];
+/** The value, and the gradient by the arguments at the given positions. */
+export function valueAndGrad<Args extends readonly unknown[]>(
+  f: (...args: Args) => Tensor,
+  argnums: ArgumentNumbers,
+  // deno-lint-ignore no-explicit-any -- the tree's type depends on the positions' values
+): (...args: Args) => [Tensor, any];
+export function valueAndGrad(
+  f: (...args: never[]) => Tensor,
+  argnums: ArgumentNumbers = 0,
+): (...args: readonly unknown[]) => [Tensor, unknown] {
+  checkFunction(f, "valueAndGrad");
+  return (...args) => differentiate(f, args, argnums, "valueAndGrad");
+}

@@ -1,0 +1,63 @@
+/**
+ * What `jacrev`, `jacfwd`, `grad` and `hessian` share: the arguments that they differentiate by.
+ *
+ * @module
+ */
+
+import { isFloat } from "../base/dtype.ts";
+import { ArgumentError, DTypeError } from "../base/errors.ts";
+import type { Tensor } from "../core/tensor.ts";
+import { flattenTree } from "../core/tree.ts";
+
+/** Which arguments to differentiate by: one position, or several. */
+export type ArgumentNumbers = number | readonly number[];
+
+/** A tree like the output with, in the place of each tensor, a tree like the argument. */
+export type Jacobian<Out, In> = Out extends Tensor ? In
+  : { [K in keyof Out]: Jacobian<Out[K], In> };
+
+/** Positions counted from the front. Throws an `ArgumentError` for a position without an argument. */
+export function argumentPositions(
+  argnums: ArgumentNumbers,
+  count: number,
+  where: string,
+): number[] {
+  const list = typeof argnums === "number" ? [argnums] : [...argnums];
+  return list.map((n) => {
+    const at = n < 0 ? n + count : n;
+    if (Number.isInteger(n) && at >= 0 && at < count) return at;
+    throw new ArgumentError(`${where}: argument ${n} was asked for, but ${count} were given`);
+  });
+}
+
+/** The chosen arguments, and the function of them alone. */
+export interface Selection {
+  /** The arguments, in the order asked for. */
+  readonly chosen: unknown[];
+  /** The function with the others held fixed. */
+  readonly of: (...chosen: unknown[]) => unknown;
+}
+
+/** Holds all arguments but the chosen ones fixed. Throws a `DTypeError` where a chosen one is not differentiable. */
+export function selectArguments(
+  f: (...args: never[]) => unknown,
+  args: readonly unknown[],
+  argnums: ArgumentNumbers,
+  where: string,
+): Selection {
+  const positions = argumentPositions(argnums, args.length, where);
+  const chosen = positions.map((i) => args[i]);
+  for (const { dtype } of flattenTree(chosen, `${where}: arguments`).leaves) {
+    if (!isFloat(dtype)) {
+      throw new DTypeError(
+        `${where}: cannot differentiate by a tensor of dtype ${dtype}; cast it to float32 or leave it out of the argument`,
+      );
+    }
+  }
+  const of = (...values: unknown[]): unknown => {
+    const all = [...args];
+    positions.forEach((at, i) => all[at] = values[i]);
+    return f(...all as never[]);
+  };
+  return { chosen, of };
+}
