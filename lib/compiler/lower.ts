@@ -57,7 +57,8 @@ export function lower(program: Program): LoweredProgram {
 /** A buffer that holds the node and nothing else. */
 function placeOutput(lowering: Lowering, id: number): number {
   const { shape, dtype } = lowering.node(id);
-  const place = lowering.viewOf(id);
+  // What is only computed for this output is computed in the output's own order.
+  const place = lowering.waitsBelow(id) ? lowering.materialize(id) : lowering.viewOf(id);
   const buffer = lowering.buffers[place.buffer];
   if (place.offset === 0 && buffer.length === sizeOf(shape) && isDense(place, shape)) {
     if (buffer.role === "temporary") lowering.buffers[place.buffer] = { ...buffer, role: "output" };
@@ -77,8 +78,9 @@ function computeNode(lowering: Lowering, id: number): Place {
     const place = lowering.materializeDense(node.inputs[0]);
     return { ...place, strides: contiguousStrides(node.shape) };
   }
-  const place = lowering.allocate(node.shape, node.dtype);
+  let place = lowering.allocate(node.shape, node.dtype);
   if (sizeOf(node.shape) === 0) return place;
+  if (node.primitive === "dotGeneral") place = lowering.inReadingOrder(id, place);
   switch (node.primitive) {
     case "dotGeneral":
     case "conv":

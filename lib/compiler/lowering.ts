@@ -120,6 +120,8 @@ export class Lowering {
   readonly specs: readonly (ContractionSpec | null)[];
   /** Consumers of each node that compute something, looking through shape operations. */
   readonly uses: number[];
+  /** The permute that alone reads a node, or −1. */
+  private readonly readers: Int32Array;
   /** Simple operations that computing one element takes, down to what is stored. */
   private readonly work: number[];
   /** Loads that computing one element takes. */
@@ -144,6 +146,7 @@ export class Lowering {
       return spec === null ? roleOf(node) : contractionRole(spec, node.dtype);
     });
     this.uses = countUses(program, this.roles);
+    this.readers = soleReaders(program);
     this.work = new Array<number>(count).fill(0);
     this.loads = new Array<number>(count).fill(0);
     this.length = new Array<number>(count).fill(0);
@@ -332,9 +335,21 @@ export class Lowering {
     }
   }
 
-  private waitsBelow(id: number): boolean {
+  /** Whether what shape operations read is not stored yet. */
+  waitsBelow(id: number): boolean {
     while (this.places[id] === null && isStructural(this.node(id))) id = this.node(id).inputs[0];
     return this.places[id] === null;
+  }
+
+  /** The place with its axes in the order in which the node's only reader, a permute, has them. */
+  inReadingOrder(id: number, place: Place): Place {
+    const reader = this.readers[id];
+    if (reader < 0) return place;
+    const { permutation } = this.node(reader).params as PrimitiveParams["permute"];
+    const dense = contiguousStrides(this.node(reader).shape);
+    const strides = new Array<number>(dense.length);
+    permutation.forEach((axis, i) => strides[axis] = dense[i]);
+    return { ...place, strides };
   }
 
   /** A place for the node with one stride an axis: a view if there is one, else a copy. */
@@ -393,4 +408,18 @@ function countUses(program: Program, roles: readonly Role[]): number[] {
     }
   }
   return uses;
+}
+
+/** For each node, the permute that is all that reads it, else −1. */
+function soleReaders(program: Program): Int32Array {
+  const readers = new Int32Array(program.nodes.length).fill(-1);
+  const count = new Int32Array(program.nodes.length);
+  for (const output of program.outputs) count[output]++;
+  program.nodes.forEach((node, id) => {
+    for (const input of node.inputs) {
+      count[input]++;
+      readers[input] = node.primitive === "permute" ? id : -1;
+    }
+  });
+  return readers.map((reader, id) => count[id] === 1 ? reader : -1);
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { reassociate } from "./contractions.ts";
 import { elementwiseFolds } from "./fold_elementwise.ts";
 import { reduceFolds } from "./fold_reduce.ts";
 import { shapeFolds } from "./fold_shape.ts";
@@ -14,9 +15,9 @@ import { type FoldRules, rewrite } from "./rewriter.ts";
 const folds: FoldRules = { ...elementwiseFolds, ...shapeFolds, ...reduceFolds };
 
 /**
- * The program with constants folded, identities removed and shape operations joined. It has the same inputs and
+ * The program with constants folded, identities removed, shape operations joined, and contractions in the cheapest order. It has the same inputs and
  * outputs and the same key; results differ by rounding only.
  */
 export function simplify(program: Program): Program {
-  return rewrite(program, folds);
+  return reassociate(rewrite(program, folds), folds);
 }

@@ -198,24 +198,26 @@ function digitRows(
   for (let d = 0; d < rank; d++) {
     const step = Math.abs(linear.coefs[d]);
     if (step === 0 || sizes[d] === 1) continue;
-    let k = 0;
-    while (strides[k] > step) k++;
-    if (step % strides[k] !== 0) return null;
-    const digit = step / strides[k];
-    if (digit * (sizes[d] - 1) >= radices[k]) {
-      // The loop carries into the next digit: it must be split where the digit is full.
-      const inner = radices[k] / digit;
-      if (!Number.isInteger(inner) || sizes[d] % inner !== 0 || inner === sizes[d] || inner === 1) {
-        return null;
+    const backward = linear.coefs[d] < 0;
+    // A step may move several digits at once, as along a diagonal.
+    let rest = step;
+    for (let k = 0; k < radices.length; k++) {
+      const digit = Math.floor(rest / strides[k]);
+      rest -= digit * strides[k];
+      if (digit === 0) continue;
+      const moved = digit * (sizes[d] - 1);
+      if (moved >= radices[k]) {
+        // The loop carries into the next digit: it must be split where the digit is full.
+        const inner = radices[k] / digit;
+        if (
+          digit * strides[k] !== step || !Number.isInteger(inner) || sizes[d] % inner !== 0 ||
+          inner === sizes[d] || inner === 1
+        ) return null;
+        return { loop: d, inner };
       }
-      return { loop: d, inner };
-    }
-    highest[k] += digit * (sizes[d] - 1);
-    if (linear.coefs[d] > 0) {
-      coefs[k][d] = digit;
-    } else {
-      coefs[k][d] = -digit;
-      offsets[k] += digit * (sizes[d] - 1);
+      highest[k] += moved;
+      coefs[k][d] = backward ? -digit : digit;
+      if (backward) offsets[k] += moved;
     }
   }
   for (let k = 0; k < radices.length; k++) if (highest[k] >= radices[k]) return null;
