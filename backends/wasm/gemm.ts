@@ -20,7 +20,7 @@ import {
   type Numeric,
   numericOf,
 } from "./gemm_numeric.ts";
-import { packFunction, type PackSource } from "./gemm_pack.ts";
+import { packFunction, type PackPiece, type PackSource, packWideFunction } from "./gemm_pack.ts";
 import {
   type AxisLayout,
   type GemmPlan,
@@ -194,6 +194,10 @@ interface UnitContext {
   readonly tiles: Local;
   readonly aPointer: Local;
   readonly tile: Local;
+  /** Which panels of B stand packed, from `packedBegin`, and where the present one is. */
+  readonly packedBegin: Local;
+  readonly packedEnd: Local;
+  readonly bPointer: Local;
 }
 
 /** Pushes the address of an entry of an offset table: the index in a local plus a constant. */
@@ -298,14 +302,51 @@ function emitPack(
   }
 }
 
-/** Emits one block of k of an outer plan: A is packed, then each panel of B meets all of A. */
-function emitOuterBlock(context: UnitContext): void {
-  const { f, numeric, plan, column } = context;
-  const advanceA = (rows: number) =>
-    f.get(context.aPointer).get(context.depth).i32(rows * numeric.bytes).op("i32.mul").op("i32.add")
-      .set(context.aPointer);
-  f.get(context.aPanels).set(context.aPointer);
-  emitRowLoop(context, (rows) => {
+/** Panels of neighbouring rows of A that are packed together. */
+const wideRowPanels = 3;
+
+/** Panels of neighbouring columns of B that are packed together: eight vectors, two cache lines. */
+function wideColumnPanels(plan: GemmPlan): number {
+  if (plan.kind !== "outer" || plan.directB || plan.packB !== "lanes" || plan.columnRun === 0) {
+    return 1;
+  }
+  return Math.min(Math.max(1, Math.floor(8 / plan.vectors)), plan.columns.panels);
+}
+
+/** Bytes of a packed panel of A. */
+function aPanelBytes(plan: GemmPlan, numeric: Numeric, rows: number): number {
+  return rows * plan.depthBlock * numeric.bytes;
+}
+
+/** Bytes of a packed panel of B. */
+function bPanelBytes(plan: GemmPlan): number {
+  return 16 * plan.vectors * plan.depthBlock;
+}
+
+/** Emits the packing of all of a unit's rows of A for one block of k. */
+function emitPackA(context: UnitContext): void {
+  const { f, module, functions, numeric, plan, rowPanel } = context;
+  const wide = plan.packA === "lanes" && plan.rows.panels >= wideRowPanels;
+  const packWide = (rows: number) => {
+    const pieces: PackPiece[] = [];
+    f.get(context.aDepth).get(context.depthStart).i32(2).op("i32.shl").op("i32.add");
+    f.get(context.depth).get(context.aPointer);
+    for (let panel = 0; panel < wideRowPanels; panel++) {
+      for (let lane = 0; lane < rows; lane += numeric.lanes) {
+        pieces.push({
+          lanes: Math.min(numeric.lanes, rows - lane),
+          at: panel * aPanelBytes(plan, numeric, rows) + lane * numeric.bytes,
+        });
+        pushEntry(f, context.aRows, context.row, panel * rows + lane);
+        f.load("i32.load").get(context.a).op("i32.add");
+      }
+    }
+    f.call(packWideFunction(module, functions, numeric, pieces, rows * numeric.bytes));
+    emitIncrement(f, context.aPointer, wideRowPanels * aPanelBytes(plan, numeric, rows));
+    emitIncrement(f, context.row, (wideRowPanels - 1) * rows);
+    emitIncrement(f, rowPanel, wideRowPanels - 1);
+  };
+  const packOne = (rows: number) => {
     const operand = {
       base: context.a,
       lanes: context.aRows,
@@ -314,15 +355,35 @@ function emitOuterBlock(context: UnitContext): void {
       panel: context.aPointer,
     };
     emitPack(context, plan.packA, operand, rows, rows);
-    advanceA(rows);
+    emitIncrement(f, context.aPointer, aPanelBytes(plan, numeric, rows));
+  };
+  f.get(context.aPanels).set(context.aPointer);
+  emitRowLoop(context, (rows) => {
+    if (!wide) return packOne(rows);
+    // All panels packed together must be of this size: larger ones come first.
+    f.get(rowPanel).i32(wideRowPanels).op("i32.add");
+    if (rows > plan.rows.small) {
+      f.i32(plan.rows.extra).get(context.rowEnd).i32(plan.rows.extra).get(context.rowEnd);
+      f.op("i32.lt_u").select();
+    } else {
+      f.get(context.rowEnd);
+    }
+    f.op("i32.le_u").if_(() => packWide(rows), () => packOne(rows));
   });
+}
+
+/** Emits one block of k of an outer plan: A is packed, then each panel of B meets all of A. */
+function emitOuterBlock(context: UnitContext): void {
+  const { f, numeric, plan, column } = context;
+  emitPackA(context);
+  f.get(context.columnBegin).set(context.packedEnd);
   f.get(context.tiles).set(context.tile);
   const lastVectors = plan.columnVectors - (plan.columns.panels - 1) * plan.vectors;
   const width = plan.vectors * numeric.lanes;
   const lastColumns = plan.columns.size - (plan.columns.panels - 1) * width;
   const panel = (last: boolean) => {
-    if (plan.columnRun === 0) emitPaddedPanel(context, last ? lastColumns : width, advanceA);
-    else emitVectorPanel(context, last ? lastVectors : plan.vectors, advanceA);
+    if (plan.columnRun === 0) emitPaddedPanel(context, last ? lastColumns : width);
+    else emitVectorPanel(context, last ? lastVectors : plan.vectors);
   };
   const uniform = plan.columnRun > 0 ? lastVectors === plan.vectors : lastColumns === width;
   emitFor(
@@ -344,7 +405,6 @@ function emitOuterBlock(context: UnitContext): void {
 /** Emits the products of a panel of B, given how to push it, with all panels of A. */
 function emitProducts(
   context: UnitContext,
-  advanceA: (rows: number) => void,
   call: (rows: number) => void,
   store: ((rows: number) => void) | undefined,
 ): void {
@@ -352,7 +412,7 @@ function emitProducts(
   f.get(context.aPanels).set(context.aPointer);
   emitRowLoop(context, (rows) => {
     call(rows);
-    advanceA(rows);
+    emitIncrement(f, context.aPointer, aPanelBytes(plan, numeric, rows));
     if (store === undefined) return;
     if (plan.depthBlocks === 1) return store(rows);
     f.get(context.last).if_(() => store(rows));
@@ -364,7 +424,6 @@ function emitProducts(
 function emitPaddedPanel(
   context: UnitContext,
   columns: number,
-  advanceA: (rows: number) => void,
 ): void {
   const { f, module, functions, numeric, plan, column } = context;
   const vectors = Math.ceil(columns / numeric.lanes);
@@ -382,7 +441,7 @@ function emitPaddedPanel(
     f.get(context.first);
     f.call(outerMicrokernel(module, functions, numeric, { rows, vectors, b: "packed", output }));
   };
-  emitProducts(context, advanceA, call, (rows) => emitStore(context, rows, vectors, columns));
+  emitProducts(context, call, (rows) => emitStore(context, rows, vectors, columns));
 }
 
 /** Sets a local to the first column of a vector, counted from the start of the present panel. */
@@ -411,17 +470,73 @@ function emitVectorStart(context: UnitContext, vector: number, to: Local): void 
   f.set(to);
 }
 
+/** Emits the packing of a panel of whole vectors of B, unless it was packed together with the one before. */
+function emitPackVectors(context: UnitContext, vectors: number): void {
+  const { f, module, functions, numeric, plan, columnPanel } = context;
+  const group = wideColumnPanels(plan);
+  const start = f.local("i32");
+  const packOne = () => {
+    for (let j = 0; j < vectors; j++) {
+      const pack = packFunction(module, functions, numeric, {
+        source: plan.packB,
+        lanes: numeric.lanes,
+        width: numeric.lanes,
+        stride: 16 * vectors,
+      });
+      emitVectorStart(context, j, start);
+      f.get(context.b);
+      pushEntry(f, context.bColumns, start);
+      pushEntry(f, context.bDepth, context.depthStart);
+      f.get(context.depth).get(context.bPanel);
+      emitAdd(f, 16 * j);
+      f.call(pack);
+    }
+  };
+  f.get(context.bPanel).set(context.bPointer);
+  if (group === 1 || vectors < plan.vectors) return packOne();
+  const packGroup = () => {
+    const pieces: PackPiece[] = [];
+    const pointers = f.locals("i32", group * vectors);
+    pointers.forEach((pointer, j) => {
+      emitVectorStart(context, j, start);
+      pushEntry(f, context.bColumns, start);
+      f.load("i32.load").get(context.b).op("i32.add").set(pointer);
+      const panel = Math.floor(j / vectors);
+      pieces.push({
+        lanes: numeric.lanes,
+        at: panel * bPanelBytes(plan) + 16 * (j - panel * vectors),
+      });
+    });
+    pushEntry(f, context.bDepth, context.depthStart);
+    f.get(context.depth).get(context.bPanel);
+    for (const pointer of pointers) f.get(pointer);
+    f.call(packWideFunction(module, functions, numeric, pieces, 16 * vectors));
+  };
+  const fullPanels = Math.floor(plan.columnVectors / plan.vectors);
+  f.get(columnPanel).get(context.packedEnd).op("i32.ge_u").if_(() => {
+    f.get(columnPanel).set(context.packedBegin);
+    f.get(columnPanel).i32(group).op("i32.add").tee(context.packedEnd);
+    f.get(context.columnEnd).op("i32.gt_u");
+    f.get(context.packedEnd).i32(fullPanels).op("i32.gt_u").op("i32.or").if_(() => {
+      f.get(columnPanel).i32(1).op("i32.add").set(context.packedEnd);
+      packOne();
+    }, packGroup);
+  });
+  f.get(columnPanel).get(context.packedBegin).op("i32.sub").i32(bPanelBytes(plan)).op("i32.mul");
+  f.get(context.bPanel).op("i32.add").set(context.bPointer);
+}
+
 /** Emits one panel of whole vectors of B, packed or read in place, and stored by vectors. */
 function emitVectorPanel(
   context: UnitContext,
   vectors: number,
-  advanceA: (rows: number) => void,
 ): void {
   const { f, module, functions, numeric, plan } = context;
   const dense = plan.depthSplits > 1;
   const starts = f.locals("i32", vectors);
   const targets = f.locals("i32", vectors);
-  const sources = plan.directB ? f.locals("i32", vectors) : [context.bPanel];
+  const sources = plan.directB ? f.locals("i32", vectors) : [context.bPointer];
+  if (!plan.directB) emitPackVectors(context, vectors);
   starts.forEach((start, j) => {
     emitVectorStart(context, j, start);
     f.get(context.c);
@@ -435,20 +550,7 @@ function emitVectorPanel(
     if (plan.directB) {
       pushEntry(f, context.bColumns, start);
       f.load("i32.load").get(context.b).op("i32.add").set(sources[j]);
-      return;
     }
-    const pack = packFunction(module, functions, numeric, {
-      source: plan.packB,
-      lanes: numeric.lanes,
-      width: numeric.lanes,
-      stride: 16 * vectors,
-    });
-    f.get(context.b);
-    pushEntry(f, context.bColumns, start);
-    pushEntry(f, context.bDepth, context.depthStart);
-    f.get(context.depth).get(context.bPanel);
-    emitAdd(f, 16 * j);
-    f.call(pack);
   });
   const toMatrix = plan.depthBlocks === 1;
   const output: TileOutput = toMatrix
@@ -487,7 +589,7 @@ function emitVectorPanel(
       target: dense ? rowBytes : "table",
     }));
   };
-  emitProducts(context, advanceA, call, toMatrix ? undefined : store);
+  emitProducts(context, call, toMatrix ? undefined : store);
 }
 
 /** Emits one block of k of a dot plan. */
@@ -534,7 +636,7 @@ function scratchLayout(
   const depth = plan.depthBlock * numeric.bytes;
   const outer = plan.kind === "outer";
   const bPanel = outer ? align(rowPanels * plan.rows.largest * depth) : 0;
-  const tiles = bPanel + (outer ? align(plan.vectors * numeric.lanes * depth) : 0);
+  const tiles = bPanel + (outer ? align(wideColumnPanels(plan) * bPanelBytes(plan)) : 0);
   const count = plan.depthBlocks === 1 ? 1 : rowPanels * columnPanels;
   return { bPanel, tiles, total: tiles + align(count * tileBytes(plan, numeric.lanes)) };
 }
@@ -586,6 +688,9 @@ function unitFunction(
       tiles: integer(),
       aPointer: integer(),
       tile: integer(),
+      packedBegin: integer(),
+      packedEnd: integer(),
+      bPointer: integer(),
     };
     const roles = rolesOf(plan.swap);
     const entry = (index: number) => f.get(descriptor).load("i32.load", 4 * index);

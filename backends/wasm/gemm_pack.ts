@@ -4,7 +4,13 @@
  * A panel holds, for each k, its lanes side by side. Both sides of a product are packed by the same
  * code: the lanes are rows of A or columns of B. A call packs one group of at most a vector's lanes.
  */
-import type { FunctionBuilder, FunctionReference, Local, ModuleBuilder } from "./assembler.ts";
+import type {
+  FunctionBuilder,
+  FunctionReference,
+  Local,
+  ModuleBuilder,
+  ValueType,
+} from "./assembler.ts";
 import {
   emitIncrement,
   emitStoreLanes,
@@ -33,6 +39,67 @@ export interface PackGroup {
   readonly width: number;
   /** Bytes from one k to the next in the panel. */
   readonly stride: number;
+}
+
+/** One of the pieces of neighbouring memory that `packWideFunction` copies for each k. */
+export interface PackPiece {
+  /** Lanes to copy, at most a vector's. */
+  readonly lanes: number;
+  /** Where they go, in bytes from the destination, for the first k. */
+  readonly at: number;
+}
+
+/** Copies the first `lanes` elements at the address in a local to another. */
+function emitCopyLanes(
+  f: FunctionBuilder,
+  numeric: Numeric,
+  source: Local,
+  destination: Local,
+  at: number,
+  lanes: number,
+): void {
+  f.get(destination).get(source);
+  if (lanes === numeric.lanes) {
+    f.load("v128.load").store("v128.store", at);
+    return;
+  }
+  if (numeric.bytes === 8 || lanes >= 2) f.load("i64.load").store("i64.store", at);
+  else f.load("i32.load").store("i32.store", at);
+  if (numeric.bytes === 4 && lanes === 3) {
+    f.get(destination).get(source).load("i32.load", 8).store("i32.store", at + 8);
+  }
+}
+
+/**
+ * The function (depthTable, depth, destination, ...pointers) that packs several pieces at once, one
+ * for each pointer, each `stride` bytes farther for the next k. Reading a whole cache line of a row
+ * before going to the next row makes long rows cheap.
+ */
+export function packWideFunction(
+  module: ModuleBuilder,
+  cache: FunctionCache,
+  numeric: Numeric,
+  pieces: readonly PackPiece[],
+  stride: number,
+): FunctionReference {
+  const key = `pack ${numeric.dtype} wide ${
+    pieces.map(({ lanes, at }) => `${lanes} to ${at}`).join(", ")
+  } by ${stride}`;
+  return cache.get(module, key, new Array<ValueType>(3 + pieces.length).fill("i32"), (f) => {
+    const [depthTable, depth, destination] = [0, 1, 2].map((i) => f.parameter(i));
+    const offset = f.local("i32");
+    const source = f.local("i32");
+    emitUnrolled(f, depth, 2, (u) => {
+      f.get(depthTable).load("i32.load", 4 * u).set(offset);
+      pieces.forEach(({ lanes, at }, i) => {
+        f.get(f.parameter(3 + i)).get(offset).op("i32.add").set(source);
+        emitCopyLanes(f, numeric, source, destination, at + u * stride, lanes);
+      });
+    }, (steps) => {
+      emitIncrement(f, depthTable, 4 * steps);
+      emitIncrement(f, destination, stride * steps);
+    });
+  });
 }
 
 /** Transposes a square of vectors, in place. */
@@ -100,20 +167,7 @@ export function packFunction(
     const copyLanes = () =>
       emitUnrolled(f, depth, 4, (u) => {
         f.get(pointers[0]).get(depthTable).load("i32.load", 4 * u).op("i32.add").set(offset);
-        if (lanes === numeric.lanes) {
-          f.get(destination).get(offset).load("v128.load").store("v128.store", u * stride);
-          return;
-        }
-        const half = (lanes & 2) !== 0 && numeric.bytes === 4;
-        if (half) {
-          f.get(destination).get(offset).load("i64.load").store("i64.store", u * stride);
-        }
-        if (numeric.bytes === 8) {
-          f.get(destination).get(offset).load("i64.load").store("i64.store", u * stride);
-        } else if ((lanes & 1) !== 0) {
-          const at = half ? 8 : 0;
-          f.get(destination).get(offset).load("i32.load", at).store("i32.store", u * stride + at);
-        }
+        emitCopyLanes(f, numeric, offset, destination, u * stride, lanes);
       }, advance);
     const transposeGroup = () => {
       f.get(depthTable).load("i32.load").set(offset);

@@ -270,10 +270,11 @@ export function planGemm(shape: GemmShape): GemmPlan {
     ? equalSplit(n, vectors, side.columnVectors)
     : balancedSplit(n, best.columnLimit ?? 1);
   const streams = outer && side.directB && n * k * 4 * lanes > 2 ** 22;
-  const blockTarget = streams ? 32 : outer ? 320 : 1280;
-  const depthBlock = roundUp(Math.ceil(k / Math.ceil(k / blockTarget)), 16);
+  // Eight rows of B at a time: more would compete for the same sets of the first-level cache.
+  const blockTarget = streams ? 8 : outer ? 320 : 1280;
+  const depthBlock = roundUp(Math.ceil(k / Math.ceil(k / blockTarget)), streams ? 8 : 16);
   const depthBlocks = Math.ceil(k / depthBlock);
-  const cut = cutIntoTasks(batch, rows, columns, k, depthBlock, depthBlocks, best.kind);
+  const cut = cutIntoTasks(batch, rows, columns, k, depthBlock, depthBlocks, best.kind, streams);
   const runs = [shape.a.columns, shape.b.rows];
   const unroll =
     [4, 2, 1].find((u) =>
@@ -290,7 +291,7 @@ export function planGemm(shape: GemmShape): GemmPlan {
     unroll,
     depthBlock,
     depthBlocks,
-    compensated: depthBlocks / cut.depthSplits > 4,
+    compensated: depthBlocks / cut.depthSplits > (streams ? 300 : 4),
     ...cut,
   };
 }
@@ -325,13 +326,14 @@ function cutIntoTasks(
   depthBlock: number,
   depthBlocks: number,
   kind: "outer" | "dot",
+  streams: boolean,
 ): Pick<
   GemmPlan,
   "depthSplits" | "rowBlocks" | "columnBlocks" | "units" | "unitsPerTask" | "tasks"
 > {
   // A's packed block stays in the second-level cache; scratch tiles, needed for several blocks of k, too.
   const rowsInCache = kind === "outer" ? Math.max(48, Math.floor(65536 / depthBlock)) : 256;
-  const columnsInCache = depthBlocks > 1 ? 512 : 4096;
+  const columnsInCache = streams ? 8192 : depthBlocks > 1 ? 512 : 4096;
   let rowBlocks = Math.ceil(rows.size / rowsInCache);
   let columnBlocks = Math.ceil(columns.size / columnsInCache);
   const work = batch * rows.size * columns.size * k;
@@ -342,6 +344,8 @@ function cutIntoTasks(
   while (!enough()) {
     const rowsEach = rows.size / rowBlocks;
     const columnsEach = columns.size / columnBlocks;
+    // Short stretches of many rows would read memory slowly: parts of k make the tasks instead.
+    if (streams && columnsEach < 8192) break;
     if (columnsEach >= rowsEach && columns.panels >= 4 * columnBlocks) columnBlocks++;
     else if (rows.panels >= 4 * rowBlocks) rowBlocks++;
     else if (columns.panels >= 4 * columnBlocks) columnBlocks++;
