@@ -96,6 +96,19 @@ export function formatStructure(structure: TreeStructure): string {
   }
 }
 
+/** The path of each leaf, in order: keys and positions joined by dots; the empty string for a lone tensor. */
+export function leafPaths(structure: TreeStructure, prefix = ""): string[] {
+  const join = (key: string | number): string => prefix === "" ? `${key}` : `${prefix}.${key}`;
+  switch (structure.kind) {
+    case "leaf":
+      return [prefix];
+    case "array":
+      return structure.children.flatMap((child, i) => leafPaths(child, join(i)));
+    case "object":
+      return structure.keys.flatMap((key, i) => leafPaths(structure.children[i], join(key)));
+  }
+}
+
 /** Whether two trees have the same structure; the order of an object's keys does not matter. */
 export function sameStructure(a: TreeStructure, b: TreeStructure): boolean {
   if (a.kind === "leaf" || b.kind === "leaf") return a.kind === b.kind;

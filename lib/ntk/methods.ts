@@ -1,0 +1,36 @@
+/**
+ * The methods by name.
+ *
+ * @module
+ */
+
+import { ArgumentError } from "../base/errors.ts";
+import type { Tensor } from "../core/tensor.ts";
+import type { NtkCompute } from "./compute.ts";
+import { jacobianContraction } from "./jacobian_contraction.ts";
+import { ntkVectorProducts } from "./ntk_vector_products.ts";
+import type { KernelProblem } from "./problem.ts";
+
+/** How the kernel is computed. */
+export type NtkMethod = "jacobian-contraction" | "ntk-vector-products";
+
+/** What each method does: a lazy kernel over outputs as vectors. */
+export const methods: Readonly<
+  Record<NtkMethod, (problem: KernelProblem, compute: NtkCompute) => Tensor>
+> = {
+  "jacobian-contraction": jacobianContraction,
+  "ntk-vector-products": ntkVectorProducts,
+};
+
+/** Names of the methods. */
+export const methodNames: readonly NtkMethod[] = Object.keys(methods) as NtkMethod[];
+
+/** Throws an `ArgumentError` unless the value names a method or is "auto". */
+export function checkMethod(value: unknown): NtkMethod | "auto" {
+  if (value === "auto" || methodNames.includes(value as NtkMethod)) {
+    return value as NtkMethod | "auto";
+  }
+  throw new ArgumentError(
+    `empiricalNtk: method must be one of auto, ${methodNames.join(", ")}, got ${String(value)}`,
+  );
+}

@@ -1,0 +1,11 @@
+/**
+ * Neural tangent kernels of finite networks.
+ *
+ * @module
+ */
+
+export { type CheckTolerances, type KernelDifference, NtkMismatchError } from "./check.ts";
+export type { NtkCompute } from "./compute.ts";
+export { empiricalNtk, type NtkOptions, type NtkReport } from "./empirical_ntk.ts";
+export type { NtkMethod } from "./methods.ts";
+export type { NetworkFunction, ParameterChoice } from "./problem.ts";

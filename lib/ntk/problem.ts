@@ -1,0 +1,167 @@
+/**
+ * A kernel to be computed: the network as a function of the chosen parameters and of one example, and the examples.
+ *
+ * @module
+ */
+
+import { isFloat } from "../base/dtype.ts";
+import { ArgumentError, DTypeError, ShapeError, TreeError } from "../base/errors.ts";
+import { formatShape, sameShape, type Shape } from "../base/shape.ts";
+import { Tensor } from "../core/tensor.ts";
+import { flattenTree, leafPaths, sameStructure, unflattenTree } from "../core/tree.ts";
+import { apply } from "../core/apply.ts";
+import { record } from "../transforms/walk.ts";
+
+/** A network: its result for one example, from its parameters. */
+export type NetworkFunction<Params, X> = (params: Params, x: X) => Tensor;
+
+/** Which parameters the kernel sums over: names, or a test of a name. */
+export type ParameterChoice = readonly string[] | RegExp | ((name: string) => boolean);
+
+/** A kernel to be computed, with everything checked. */
+export interface KernelProblem {
+  /** The network's result for one example as a vector, from the chosen parameters. */
+  readonly f: (params: readonly Tensor[], x: unknown) => Tensor;
+  /** The chosen parameters. */
+  readonly params: readonly Tensor[];
+  /** Their names: paths in the parameter tree. */
+  readonly names: readonly string[];
+  /** First examples, along axis 0 of every tensor. */
+  readonly x1: unknown;
+  /** Second examples. */
+  readonly x2: unknown;
+  /** How many first examples there are. */
+  readonly n1: number;
+  /** How many second examples there are. */
+  readonly n2: number;
+  /** Shape of the network's result for one example. */
+  readonly outputShape: Shape;
+  /** Number of its elements. */
+  readonly outputSize: number;
+  /** Its dtype. */
+  readonly dtype: Tensor["dtype"];
+}
+
+function countExamples(x: unknown, where: string): number {
+  const { leaves } = flattenTree(x, where);
+  if (leaves.length === 0) {
+    throw new TreeError(`${where}: expected at least one tensor, got an empty tree`);
+  }
+  const count = leaves[0].shape[0];
+  for (const leaf of leaves) {
+    if (leaf.rank === 0 || leaf.shape[0] !== count) {
+      throw new ShapeError(
+        `${where}: examples stand along the first axis of every tensor; got shapes ${
+          leaves.map((y) => formatShape(y.shape)).join(", ")
+        }`,
+      );
+    }
+  }
+  return count;
+}
+
+function checkSameExample(x1: unknown, x2: unknown): void {
+  const [a, b] = [flattenTree(x1, "x1"), flattenTree(x2, "x2")];
+  if (!sameStructure(a.structure, b.structure)) {
+    throw new TreeError("empiricalNtk: x1 and x2 must be trees of one structure");
+  }
+  a.leaves.forEach((leaf, i) => {
+    const other = b.leaves[i];
+    if (!sameShape(leaf.shape.slice(1), other.shape.slice(1)) || leaf.dtype !== other.dtype) {
+      throw new ShapeError(
+        `empiricalNtk: an example of x1 is ${leaf.dtype} ${
+          formatShape(leaf.shape.slice(1))
+        }, one of x2 is ${other.dtype} ${formatShape(other.shape.slice(1))}; they must be alike`,
+      );
+    }
+  });
+}
+
+function chooser(choice: ParameterChoice, names: readonly string[]): (name: string) => boolean {
+  if (typeof choice === "function") return choice;
+  if (choice instanceof RegExp) return (name) => name.search(choice) >= 0;
+  if (!Array.isArray(choice)) {
+    throw new ArgumentError(
+      "empiricalNtk: parameters must be an array of names, a regular expression or a function",
+    );
+  }
+  const unknown = choice.filter((name) => !names.includes(name));
+  if (unknown.length > 0) {
+    throw new ArgumentError(
+      `empiricalNtk: no parameters named ${unknown.join(", ")}; there are ${names.join(", ")}`,
+    );
+  }
+  return (name) => choice.includes(name);
+}
+
+/** The result's shape and dtype for one example, found by calling the network on placeholders; nothing is computed. */
+function probe(f: (params: never, x: never) => unknown, params: unknown, x: unknown): Tensor {
+  const { leaves, structure } = flattenTree(x, "empiricalNtk: x1");
+  const one = leaves.map(({ shape, dtype }) =>
+    apply("placeholder", { shape: shape.slice(1), dtype })
+  );
+  const { output } = record(
+    f as (...args: never[]) => unknown,
+    [params, unflattenTree(structure, one)],
+    one,
+    "empiricalNtk",
+  );
+  if (!(output instanceof Tensor)) {
+    throw new TreeError(
+      "empiricalNtk: the network must return one Tensor for one example, got a tree; return one of its tensors, or concat them",
+    );
+  }
+  if (!isFloat(output.dtype)) {
+    throw new DTypeError(
+      `empiricalNtk: the network returned a ${output.dtype} tensor, which has no derivative; cast it to float32`,
+    );
+  }
+  return output;
+}
+
+/** Checks the arguments of a kernel and holds fixed the parameters that it does not sum over. */
+export function kernelProblem<Params, X>(
+  f: NetworkFunction<Params, X>,
+  params: Params,
+  x1: X,
+  x2: X,
+  choice?: ParameterChoice,
+): KernelProblem {
+  if (typeof f !== "function") {
+    throw new ArgumentError(
+      `empiricalNtk: expected a function f(params, x) of one example, got ${typeof f}`,
+    );
+  }
+  const { leaves, structure } = flattenTree(params, "empiricalNtk: params");
+  const names = leafPaths(structure);
+  const n1 = countExamples(x1, "empiricalNtk: x1");
+  const n2 = countExamples(x2, "empiricalNtk: x2");
+  checkSameExample(x1, x2);
+  const isChosen = choice === undefined ? () => true : chooser(choice, names);
+  const chosen = leaves.map((leaf, i) => isFloat(leaf.dtype) && isChosen(names[i]));
+  const places = leaves.flatMap((_, i) => chosen[i] ? [i] : []);
+  if (places.length === 0) {
+    throw new ArgumentError(
+      `empiricalNtk: the kernel needs at least one floating point parameter; chosen were none of ${
+        names.join(", ") || "an empty tree"
+      }`,
+    );
+  }
+  const output = probe(f as (params: never, x: never) => unknown, params, x1);
+  return {
+    f: (values, x) => {
+      const all = [...leaves];
+      places.forEach((at, i) => all[at] = values[i]);
+      return f(unflattenTree(structure, all) as Params, x as X).reshape([output.size]);
+    },
+    params: places.map((i) => leaves[i]),
+    names: places.map((i) => names[i]),
+    x1,
+    x2,
+    n1,
+    n2,
+    outputShape: output.shape,
+    outputSize: output.size,
+    dtype: output.dtype,
+  };
+}
