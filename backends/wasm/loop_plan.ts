@@ -1,0 +1,151 @@
+/**
+ * Decides how a normalized loop kernel runs: which dim goes over the lanes, how far it unrolls, how it splits into tasks.
+ *
+ * @module
+ */
+import type { Instruction, LoopKernel } from "../../lib/compiler/kernel.ts";
+import { product, reachable, stridesOf } from "./loop_normalize.ts";
+import { isMathName } from "./math.ts";
+import type { LaneCount } from "./loop_operations.ts";
+
+/** A task has at least about this many point operations. */
+export const taskWork = 32768;
+
+/** How a kernel runs. */
+export interface LoopPlan {
+  readonly lanes: LaneCount;
+  /** The dim over the lanes, or −1 if there is none (a single element). */
+  readonly vector: number;
+  /** `map`: no reduction; `inner`: lanes over a reduced dim; `outer`: lanes over a dim of the result. */
+  readonly kind: "map" | "inner" | "outer";
+  /** Vectors a step. */
+  readonly unroll: number;
+  /** The result's other dims, outermost first, flattened into one range. */
+  readonly prefix: readonly number[];
+  /** Reduced dims but the vector dim, outermost first. */
+  readonly inner: readonly number[];
+  /** Indices of the flattened prefix in a task; 1 if the vector dim is split. */
+  readonly grain: number;
+  /** Elements of the vector dim in a task. */
+  readonly chunk: number;
+  /** Number of tasks. */
+  readonly tasks: number;
+}
+
+/** What one evaluation of the instructions costs, in rough units of one vector instruction, with lanes over the dim. */
+function vectorCost(
+  instructions: readonly (Instruction | null)[],
+  used: readonly number[],
+  dim: number,
+  lanes: number,
+): number {
+  let cost = 0;
+  for (const i of used) {
+    const instruction = instructions[i];
+    if (instruction === null) continue;
+    if (instruction.op === "constant") continue;
+    const strides = stridesOf(instruction);
+    if (instruction.op === "loadIndexed") cost += 6 * lanes;
+    else if (instruction.op === "load") {
+      const stride = strides![dim];
+      cost += stride === 0 ? 0.5 : stride === 1 ? 1 : stride === -1 ? 1.5 : 1.5 * lanes;
+    } else if (isMathName(instruction.op)) cost += 25;
+    else cost += 1;
+  }
+  return cost;
+}
+
+/** Whether some result element is written more than once, by dims that must then stay in one task. */
+export function overlappingDims(kernel: LoopKernel): Set<number> {
+  const dims = kernel.dims.slice(0, kernel.outerRank).map((_, d) => d);
+  const stride = (d: number) => Math.abs(kernel.out.strides[d]);
+  const sorted = [...dims].sort((a, b) => stride(a) - stride(b));
+  const overlapping = new Set<number>();
+  let span = 0;
+  let below: number[] = [];
+  for (const d of sorted) {
+    if (stride(d) <= span || stride(d) === 0) {
+      overlapping.add(d);
+      for (const other of below) overlapping.add(other);
+    }
+    span += stride(d) * (kernel.dims[d] - 1);
+    below = [...below, d];
+  }
+  return overlapping;
+}
+
+/** Chooses the plan. */
+export function planLoop(
+  kernel: LoopKernel,
+  nodes: readonly (Instruction | null)[],
+  bodyNodes: readonly number[],
+): LoopPlan {
+  const lanes: LaneCount = nodes.some((node, i) =>
+      node !== null && node.dtype === "float64" && isUsed(nodes, kernel, i)
+    ) || kernel.dtype === "float64"
+    ? 2
+    : 4;
+  const { dims, outerRank } = kernel;
+  const total = product(dims);
+  const overlapping = overlappingDims(kernel);
+  let best = { cost: Infinity, dim: -1 };
+  for (let d = 0; d < dims.length; d++) {
+    if (d < outerRank && kernel.out.strides[d] === 0) continue;
+    const isReduced = d >= outerRank;
+    let each = vectorCost(nodes, bodyNodes, d, lanes);
+    if (kernel.reduce === null) {
+      each += kernel.out.strides[d] === 1 ? 1 : 1.5 * lanes;
+    }
+    const vectors = Math.ceil(dims[d] / lanes) + 0.25;
+    let cost = (total / dims[d]) * vectors * each;
+    if (kernel.reduce !== null && isReduced) cost += product(dims.slice(0, outerRank)) * 12;
+    if (kernel.reduce !== null && !isReduced) {
+      cost += product(dims.slice(0, outerRank)) / dims[d] * vectors * 3;
+    }
+    // Of equal ones the innermost.
+    if (cost <= best.cost) best = { cost, dim: d };
+  }
+  const vector = best.dim;
+  const kind = kernel.reduce === null ? "map" : vector >= outerRank ? "inner" : "outer";
+  const prefix = dims.map((_, d) => d).filter((d) => d < outerRank && d !== vector);
+  const inner = dims.map((_, d) => d).filter((d) => d >= outerRank && d !== vector);
+  // What must not be split goes last, so that the tasks can split the rest.
+  prefix.sort((a, b) => Number(overlapping.has(a)) - Number(overlapping.has(b)) || a - b);
+  const size = vector < 0 ? 1 : dims[vector];
+  const work = bodyNodes.length;
+  const heavy = bodyNodes.some((i) => nodes[i] !== null && isMathName(nodes[i]!.op));
+  const wanted = kind === "map"
+    ? (heavy || work > 20 ? 1 : work > 6 ? 2 : 4)
+    : kind === "inner"
+    ? (kernel.reduce === "argmax" || kernel.reduce === "argmin" ? 1 : heavy || work > 20 ? 2 : 4)
+    : (heavy || work > 20 ? 1 : work > 6 ? 2 : 4);
+  const unroll = Math.max(1, Math.min(wanted, Math.floor(size / lanes)));
+  const prefixTotal = product(prefix.map((d) => dims[d]));
+  const innerTotal = product(inner.map((d) => dims[d])) * (kind === "inner" ? size : 1);
+  const perElement = Math.max(1, work) * innerTotal;
+  const row = kind === "inner" ? perElement : perElement * size;
+  let grain = Math.ceil(taskWork / row);
+  let chunk = size;
+  if (overlapping.size > 0) {
+    grain = product(prefix.filter((d) => overlapping.has(d)).map((d) => dims[d]));
+  } else if (kind !== "inner" && row >= 2 * taskWork && size > lanes * unroll) {
+    const step = lanes * unroll;
+    chunk = Math.min(size, Math.ceil(taskWork / perElement / step) * step);
+  }
+  grain = chunk < size ? 1 : Math.min(grain, prefixTotal);
+  const tasks = chunk < size
+    ? prefixTotal * Math.ceil(size / chunk)
+    : Math.ceil(prefixTotal / grain);
+  return { lanes, vector, kind, unroll, prefix, inner, grain, chunk, tasks };
+}
+
+/** Whether an instruction is part of what is computed. */
+function isUsed(
+  nodes: readonly (Instruction | null)[],
+  kernel: LoopKernel,
+  i: number,
+): boolean {
+  const roots = [kernel.body.length - 1];
+  if (kernel.epilogue.length > 0) roots.push(nodes.length - 1);
+  return reachable(nodes, roots).includes(i);
+}

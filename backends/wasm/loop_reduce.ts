@@ -1,0 +1,295 @@
+/**
+ * Accumulators of reductions over vectors.
+ *
+ * A float sum adds up short runs in its own type and flushes them into a second accumulator, which is float64 for
+ * float32 sums: so the error of a sum stays near one rounding, however long it is. The order of all additions is fixed by
+ * the kernel's sizes.
+ *
+ * @module
+ */
+import type { DType } from "../../lib/base/dtype.ts";
+import type { ReduceOp } from "../../lib/compiler/kernel.ts";
+import type { FunctionBuilder, Local, OpName } from "./assembler.ts";
+import { identityOf } from "./loop_normalize.ts";
+import { type LaneCount, pushConstant } from "./loop_operations.ts";
+
+/** Additions to one accumulator lane before it is flushed. */
+const flushLength = 128;
+/** Reductions below this many additions a lane are not flushed. */
+const flushFrom = 256;
+
+/** The state of one reduction, in `unroll` vectors. */
+export class Reducer {
+  readonly #accumulators: Local[] = [];
+  readonly #positions: Local[] = [];
+  readonly #totals: Local[] = [];
+  readonly #results: Local[] = [];
+  #active = 0;
+  readonly #argument: boolean;
+  readonly #float: "f32x4" | "f64x2" | null;
+  #flushes = false;
+
+  constructor(
+    readonly f: FunctionBuilder,
+    readonly reduce: ReduceOp,
+    /** Dtype of the values. */
+    readonly dtype: DType,
+    readonly lanes: LaneCount,
+    /** Whether the lanes belong to one result. */
+    readonly acrossLanes: boolean,
+    readonly unroll: number,
+  ) {
+    this.#argument = reduce === "argmax" || reduce === "argmin";
+    this.#float = dtype === "float32" ? "f32x4" : dtype === "float64" ? "f64x2" : null;
+    this.#accumulators = f.locals("v128", unroll);
+    if (this.#argument) this.#positions = f.locals("v128", unroll);
+    this.#totals = f.locals("v128", 2 * unroll);
+  }
+
+  /** Sets the accumulators to the identity, for `unroll` vectors. */
+  start(unroll = this.unroll): void {
+    this.#active = unroll;
+    this.#results.length = 0;
+    const { f } = this;
+    for (let u = 0; u < unroll; u++) {
+      pushConstant(f, this.dtype, identityOf(this.reduce, this.dtype));
+      f.set(this.#accumulators[u]);
+      if (this.#argument) f.i32x4Splat(0x7fffffff).set(this.#positions[u]);
+    }
+    this.#flushes = false;
+    for (let i = 0; i < 2 * unroll; i++) f.i32x4Splat(0).set(this.#totals[i]);
+  }
+
+  /**
+   * How many turns of a loop may run before a flush: null where the loop is not the one that flushes. `inside` is how
+   * many additions one turn makes, `outside` how often the loop itself is run.
+   */
+  steps(loop: { size: number; inside: number; outside: number }): number | null {
+    if (this.reduce !== "sum" || this.#float === null) return null;
+    const { size, inside, outside } = loop;
+    if (size * inside * outside < flushFrom) return null;
+    if (inside >= flushLength) return null;
+    if (size * inside < flushLength && outside > 1) return null;
+    this.#flushes = true;
+    return Math.max(1, Math.floor(flushLength / inside));
+  }
+
+  /** Combines a vector of values, of which `valid` lanes count, into accumulator u. */
+  combine(u: number, value: Local, valid: number, pushPosition: () => void): void {
+    const { f } = this;
+    let use = value;
+    if (this.acrossLanes && valid < this.lanes) {
+      // Lanes that do not count hold the identity.
+      use = f.local("v128");
+      f.get(value);
+      pushConstant(f, this.dtype, identityOf(this.reduce, this.dtype));
+      const mask = new Uint8Array(16).fill(255, 0, this.dtype === "float64" ? 8 * valid : 4 * valid);
+      f.v128Const(mask).op("v128.bitselect").set(use);
+    }
+    if (this.#argument) {
+      const position = f.local("v128");
+      pushPosition();
+      f.set(position);
+      this.#take(this.#accumulators[u], this.#positions[u], use, position, false);
+      return;
+    }
+    f.get(this.#accumulators[u]).get(use);
+    this.#operate();
+    f.set(this.#accumulators[u]);
+  }
+
+  /** a, b → their combination. */
+  #operate(): void {
+    const { f, dtype } = this;
+    if (dtype === "bool") {
+      f.op(this.reduce === "max" || this.reduce === "sum" ? "v128.or" : "v128.and");
+      return;
+    }
+    const name = { sum: "add", prod: "mul", max: "max", min: "min", argmax: "max", argmin: "min" };
+    const sign = this.reduce === "max" || this.reduce === "min"
+      ? (dtype === "int32" ? "_s" : dtype === "uint32" ? "_u" : "")
+      : "";
+    f.op(`${this.#float ?? "i32x4"}.${name[this.reduce]}${sign}` as OpName);
+  }
+
+  /**
+   * Replaces (best, bestPosition) by (value, position) in the lanes where that is better: larger (or smaller), or NaN where
+   * best is not; where `ties` is set also equal, with a smaller position.
+   */
+  #take(
+    best: Local,
+    bestPosition: Local,
+    value: Local,
+    position: Local,
+    ties: boolean,
+  ): void {
+    const { f, dtype } = this;
+    const largest = this.reduce === "argmax";
+    const better = f.local("v128");
+    const shape = this.#float;
+    if (shape !== null) {
+      f.get(value).get(best).op(`${shape}.${largest ? "gt" : "lt"}` as OpName);
+      // value is NaN and best is not.
+      f.get(value).get(value).op(`${shape}.ne`).get(best).get(best).op(`${shape}.eq`).op(
+        "v128.and",
+      );
+      f.op("v128.or");
+    } else if (dtype === "bool") {
+      if (largest) f.get(value).get(best).op("v128.andnot");
+      else f.get(best).get(value).op("v128.andnot");
+    } else {
+      const suffix = dtype === "int32" ? "_s" : "_u";
+      f.get(value).get(best).op(`i32x4.${largest ? "gt" : "lt"}${suffix}` as OpName);
+    }
+    f.set(better);
+    const narrow = f.local("v128");
+    const toNarrow = (mask: Local) => {
+      f.get(mask);
+      if (shape === "f64x2") f.get(mask).shuffle32([0, 2, 0, 2]);
+    };
+    toNarrow(better);
+    f.set(narrow);
+    if (ties) {
+      const same = f.local("v128");
+      if (shape !== null) {
+        f.get(value).get(best).op(`${shape}.eq`);
+        f.get(value).get(value).op(`${shape}.ne`).get(best).get(best).op(`${shape}.ne`);
+        f.op("v128.and").op("v128.or");
+      } else f.get(value).get(best).op("i32x4.eq");
+      f.set(same);
+      toNarrow(same);
+      f.get(position).get(bestPosition).op("i32x4.lt_s").op("v128.and");
+      f.get(narrow).op("v128.or").set(narrow);
+    }
+    f.get(value).get(best).get(better).op("v128.bitselect").set(best);
+    f.get(position).get(bestPosition).get(narrow).op("v128.bitselect").set(bestPosition);
+  }
+
+  /** Moves the accumulators into the totals. */
+  flush(): void {
+    if (this.reduce !== "sum" || this.#float === null) return;
+    const { f } = this;
+    if (this.acrossLanes) {
+      this.#gather();
+      this.#flushOne(0, 0);
+      for (let u = 0; u < this.#active; u++) f.i32x4Splat(0).set(this.#accumulators[u]);
+      return;
+    }
+    for (let u = 0; u < this.#active; u++) {
+      this.#flushOne(u, 2 * u);
+      f.i32x4Splat(0).set(this.#accumulators[u]);
+    }
+  }
+
+  #flushOne(u: number, total: number): void {
+    const { f } = this;
+    const accumulator = this.#accumulators[u];
+    const low = this.#totals[total];
+    const high = this.#totals[total + 1];
+    f.get(low).get(accumulator);
+    if (this.dtype === "float32") f.op("f64x2.promote_low_f32x4");
+    f.op("f64x2.add").set(low);
+    if (this.dtype === "float64" || this.lanes === 2) return;
+    f.get(high).get(accumulator).get(accumulator).shuffle32([2, 3, 2, 3]);
+    f.op("f64x2.promote_low_f32x4").op("f64x2.add").set(high);
+  }
+
+  /** Combines the accumulators of one result pairwise into the first. */
+  #gather(): void {
+    const { f } = this;
+    for (let width = 1; width < this.#active; width *= 2) {
+      for (let u = 0; u + width < this.#active; u += 2 * width) {
+        const [a, b] = [this.#accumulators[u], this.#accumulators[u + width]];
+        if (this.#argument) {
+          this.#take(a, this.#positions[u], b, this.#positions[u + width], true);
+        } else {
+          f.get(a).get(b);
+          this.#operate();
+          f.set(a);
+        }
+      }
+    }
+  }
+
+  /** Makes the results. */
+  finish(): void {
+    const { f } = this;
+    if (this.#argument) return this.#finishArgument();
+    if (!this.acrossLanes) {
+      for (let u = 0; u < this.#active; u++) {
+        if (this.#flushes) this.#finishTotal(u, 2 * u);
+        this.#results[u] = this.#accumulators[u];
+      }
+      return;
+    }
+    if (this.#flushes) this.#finishTotal(0, 0);
+    else this.#gather();
+    const value = this.#accumulators[0];
+    this.#results[0] = value;
+    // Across the lanes: halves, then neighbours.
+    const fold = (lanes: readonly number[]) => {
+      f.get(value).get(value).get(value).shuffle32(lanes);
+      this.#operate();
+      f.set(value);
+    };
+    if (this.dtype === "float64") fold([2, 3, 0, 1]);
+    else if (this.lanes === 2) fold([1, 0, 3, 2]);
+    else {
+      fold([2, 3, 0, 1]);
+      fold([1, 0, 3, 2]);
+    }
+  }
+
+  /** Puts a flushed sum into accumulator u. */
+  #finishTotal(u: number, total: number): void {
+    const { f } = this;
+    const low = this.#totals[total];
+    const high = this.#totals[total + 1];
+    f.get(low);
+    if (this.dtype === "float32") {
+      if (this.acrossLanes && this.lanes === 4) {
+        // The last rounding comes after the last addition: all lanes in float64.
+        f.get(high).op("f64x2.add").set(low);
+        f.get(low).get(low).get(low).shuffle32([2, 3, 0, 1]).op("f64x2.add");
+        // The other lanes hold zero, which the fold across them leaves alone.
+        f.op("f32x4.demote_f64x2_zero").f32x4Splat(0).shuffle32([0, 4, 4, 4]);
+      } else if (this.lanes === 4) {
+        f.op("f32x4.demote_f64x2_zero").get(high).op("f32x4.demote_f64x2_zero");
+        f.shuffle32([0, 1, 4, 5]);
+      } else f.op("f32x4.demote_f64x2_zero");
+    }
+    f.set(this.#accumulators[u]);
+  }
+
+  #finishArgument(): void {
+    const { f } = this;
+    if (this.acrossLanes) {
+      this.#gather();
+      const [best, position] = [this.#accumulators[0], this.#positions[0]];
+      const fold = (valueLanes: readonly number[], positionLanes: readonly number[]) => {
+        const [value, at] = f.locals("v128", 2);
+        f.get(best).get(best).shuffle32(valueLanes).set(value);
+        f.get(position).get(position).shuffle32(positionLanes).set(at);
+        this.#take(best, position, value, at, true);
+      };
+      if (this.dtype === "float64") fold([2, 3, 0, 1], [1, 0, 3, 2]);
+      else if (this.lanes === 2) fold([1, 0, 3, 2], [1, 0, 3, 2]);
+      else {
+        fold([2, 3, 0, 1], [2, 3, 0, 1]);
+        fold([1, 0, 3, 2], [1, 0, 3, 2]);
+      }
+    }
+    for (let u = 0; u < (this.acrossLanes ? 1 : this.#active); u++) {
+      // Nothing was better than the identity: all are equal to it, and the first is at 0.
+      const position = this.#positions[u];
+      f.get(position).get(position).i32x4Splat(0x7fffffff).op("i32x4.ne").op("v128.and");
+      f.set(position);
+      this.#results[u] = position;
+    }
+  }
+
+  /** The local with result u, in every lane if the lanes belong to one result. */
+  result(u: number): Local {
+    return this.#results[u];
+  }
+}
