@@ -7,12 +7,13 @@
 import { ArgumentError } from "../lib/base/errors.ts";
 import type { Backend } from "../lib/compiler/backend.ts";
 import { referenceBackend } from "./reference/mod.ts";
+import { defaultWasmBackend } from "./wasm/mod.ts";
 
 /** Names of the backends that come with the package. */
 export type BackendName = "wasm" | "reference";
 
 const factories: Record<BackendName, () => Backend> = {
-  wasm: () => referenceBackend,
+  wasm: defaultWasmBackend,
   reference: () => referenceBackend,
 };
 
