@@ -17,14 +17,25 @@ export class WasmBuffer implements DeviceBuffer {
   readonly length: number;
   readonly #pool: BufferPool;
   readonly #address: number;
+  /** See `makeBallast`. */
+  #ballast: ArrayBuffer | null;
   #disposed = false;
 
-  constructor(backend: Backend, pool: BufferPool, dtype: DType, length: number, address: number) {
+  /** Made by `BufferPool.create`. */
+  constructor(
+    backend: Backend,
+    pool: BufferPool,
+    dtype: DType,
+    length: number,
+    address: number,
+    ballast: ArrayBuffer | null,
+  ) {
     this.backend = backend;
     this.dtype = dtype;
     this.length = length;
     this.#pool = pool;
     this.#address = address;
+    this.#ballast = ballast;
   }
 
   /**
@@ -44,7 +55,32 @@ export class WasmBuffer implements DeviceBuffer {
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
+    // What remains is empty: the engine takes the ballast's size back at once.
+    this.#ballast?.transferToFixedLength(0);
+    this.#ballast = null;
     this.#pool.release(this, this.#address);
+  }
+}
+
+/** Buffers are given ballast when this many bytes were allocated since the last that was. */
+const ballastBytes = 2 ** 18;
+/** Bytes of buffers that were made and not disposed, after which collected ones should be given a chance to go. */
+const turnBytes = 2 ** 26;
+
+/**
+ * An array buffer of a size that is never touched, so that it takes addresses but no memory; null where the engine
+ * cannot.
+ *
+ * The engine's garbage collector sees only the small object that stands for a large piece of our memory, and would
+ * wait until we run out. Holding ballast of the same size makes it collect as early as if the memory were its own. A
+ * resizable buffer has pages of its own, while others may be carved from a pool that has to be cleared.
+ */
+function makeBallast(bytes: number): ArrayBuffer | null {
+  if (typeof ArrayBuffer.prototype.transferToFixedLength !== "function") return null;
+  try {
+    return new ArrayBuffer(bytes, { maxByteLength: bytes });
+  } catch {
+    return null;
   }
 }
 
@@ -52,6 +88,8 @@ export class WasmBuffer implements DeviceBuffer {
 export class BufferPool {
   readonly #heap: Heap;
   readonly #registry: FinalizationRegistry<number>;
+  #withoutBallast = 0;
+  #sinceTurn = 0;
 
   constructor(heap: Heap) {
     this.#heap = heap;
@@ -64,8 +102,16 @@ export class BufferPool {
    * @throws BackendError when memory is exhausted.
    */
   create(backend: Backend, dtype: DType, length: number): WasmBuffer {
-    const address = this.#heap.allocate(length * storageBytes(dtype));
-    const buffer = new WasmBuffer(backend, this, dtype, length, address);
+    const bytes = length * storageBytes(dtype);
+    const address = this.#heap.allocate(bytes);
+    this.#sinceTurn += bytes;
+    this.#withoutBallast += bytes;
+    let ballast: ArrayBuffer | null = null;
+    if (this.#withoutBallast >= ballastBytes) {
+      ballast = makeBallast(this.#withoutBallast);
+      this.#withoutBallast = 0;
+    }
+    const buffer = new WasmBuffer(backend, this, dtype, length, address, ballast);
     this.#registry.register(buffer, address, buffer);
     return buffer;
   }
@@ -73,6 +119,17 @@ export class BufferPool {
   /** Takes back the memory of a buffer. */
   release(buffer: WasmBuffer, address: number): void {
     this.#registry.unregister(buffer);
+    this.#sinceTurn = Math.max(0, this.#sinceTurn - buffer.length * storageBytes(buffer.dtype));
     this.#heap.free(address);
+  }
+
+  /**
+   * Lets the event loop turn if much was allocated: the engine reports collected buffers only between its tasks, and
+   * a program that awaits nothing but our promises would never let it.
+   */
+  async turn(): Promise<void> {
+    if (this.#sinceTurn < turnBytes) return;
+    this.#sinceTurn = 0;
+    await new Promise<void>((resolve) => setTimeout(resolve, 0));
   }
 }

@@ -35,7 +35,6 @@ type Terminate = () => void;
 /** Worker threads over one shared memory, started when they are first needed. */
 export class ThreadPool {
   readonly #memory: LinearMemory;
-  readonly #words: Int32Array;
   readonly #workers: Terminate[] = [];
   /** How many threads there are to be, the main one included. */
   readonly size: number;
@@ -44,10 +43,8 @@ export class ThreadPool {
   /** A pool of `size` threads, the calling one included; one only, unless the memory is shared. */
   constructor(memory: LinearMemory, size: number) {
     this.#memory = memory;
-    // The control block is inside every view of the memory, so growing never invalidates this one.
-    this.#words = memory.words;
     this.size = memory.shared ? Math.max(1, size) : 1;
-    this.#words[control.mainMayBlock >> 2] = capabilities().mayBlock ? 1 : 0;
+    memory.words[control.mainMayBlock >> 2] = capabilities().mayBlock ? 1 : 0;
   }
 
   /** Whether workers were started. */
@@ -76,11 +73,12 @@ export class ThreadPool {
   waitUntilReady(milliseconds: number): boolean {
     const end = performance.now() + milliseconds;
     for (;;) {
-      const ready = Atomics.load(this.#words, control.ready >> 2);
+      const { words } = this.#memory;
+      const ready = Atomics.load(words, control.ready >> 2);
       if (ready === this.#workers.length) return true;
       const left = end - performance.now();
       if (left <= 0) return false;
-      Atomics.wait(this.#words, control.ready >> 2, ready, left);
+      Atomics.wait(words, control.ready >> 2, ready, left);
     }
   }
 
@@ -90,7 +88,7 @@ export class ThreadPool {
    * @throws BackendError when a kernel traps in any thread; the pool can be used again afterwards.
    */
   run(program: ThreadProgram, frame: number, parallel: boolean): void {
-    const words = this.#words;
+    const { words } = this.#memory;
     if (!parallel || this.#workers.length === 0) {
       let status: number;
       try {
@@ -126,10 +124,11 @@ export class ThreadPool {
 
   /** Tells the workers to forget a program. */
   retire(id: number): void {
-    const count = Atomics.load(this.#words, control.retired >> 2);
+    const { words } = this.#memory;
+    const count = Atomics.load(words, control.retired >> 2);
     const slot = (count >>> 0) % control.retiredRingLength;
-    this.#words[(control.retiredRing >> 2) + slot] = id;
-    Atomics.store(this.#words, control.retired >> 2, count + 1);
+    words[(control.retiredRing >> 2) + slot] = id;
+    Atomics.store(words, control.retired >> 2, count + 1);
   }
 
   /** Ends the workers; the pool then runs on the main thread alone. */
@@ -140,7 +139,7 @@ export class ThreadPool {
 
   /** Takes in no more workers and waits until those inside the program have left it. */
   #close(): void {
-    const words = this.#words;
+    const { words } = this.#memory;
     const active = control.active >> 2;
     Atomics.store(words, control.open >> 2, 0);
     for (let spins = 0;; spins++) {
@@ -154,7 +153,7 @@ export class ThreadPool {
 
   /** What the worker that failed left behind. */
   #workerMessage(): string {
-    const length = this.#words[control.errorLength >> 2];
+    const length = this.#memory.words[control.errorLength >> 2];
     const start = control.errorText;
     return new TextDecoder().decode(this.#memory.bytes.slice(start, start + length));
   }

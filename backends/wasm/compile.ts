@@ -1,0 +1,267 @@
+/**
+ * From a lowered program to one WebAssembly module: kernels, schedule, and the layout of the frame.
+ *
+ * The frame is a block of memory that belongs to one executable: the schedule's head and counters, then for each kernel
+ * the addresses that it works on. Kernels find everything through it, so that equal kernels share their code.
+ *
+ * @module
+ */
+
+import type { BufferSpec, Kernel, LoweredProgram } from "../../lib/compiler/kernel.ts";
+import { viewsOf } from "../../lib/compiler/plan.ts";
+import { type FunctionReference, ModuleBuilder } from "./assembler.ts";
+import { emitContract } from "./contract.ts";
+import { kernelCost } from "./cost.ts";
+import { emitKernel } from "./emit.ts";
+import { GemmCache, gemmDescriptor, gemmDescriptorLength } from "./gemm.ts";
+import { addSchedule, frameHeadBytes, type Segment, type Step } from "./schedule.ts";
+
+/** What a program is compiled for. */
+export interface CompileOptions {
+  /** Whether kernels may use relaxed instructions. */
+  readonly relaxed: boolean;
+  /** How many threads there will be. */
+  readonly threads: number;
+  /** Whether the memory is shared. */
+  readonly shared: boolean;
+}
+
+/** A program's module and what has to stand in memory when it runs. Words are 32 bits. */
+export interface CompiledModule {
+  /** The module: it imports env.memory and exports `run` (see `addSchedule`). */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Estimated nanoseconds of the work that threads share; 0 when one thread is to do it all. */
+  readonly parallelWork: number;
+  /** Scratch memory that all threads share. */
+  readonly sharedScratchBytes: number;
+  /** Scratch memory of each thread. */
+  readonly threadScratchBytes: number;
+  /** Size of the frame, a multiple of 4. */
+  readonly frameBytes: number;
+  /** Where the frame's counters end, which are zero at the start of a run. */
+  readonly countersEnd: number;
+  /**
+   * Words of the frame that are written before each run: where, the buffer whose address is written (one past the
+   * last means the shared scratch), and what is added to the address.
+   */
+  readonly entryWords: Int32Array;
+  readonly entryBuffers: Int32Array;
+  readonly entryOffsets: Float64Array;
+  /** Offset tables, one after the other. */
+  readonly tables: Int32Array;
+  /** Words of the frame that point at tables, and the table's start in bytes. Written once. */
+  readonly tableEntries: readonly { readonly word: number; readonly offset: number }[];
+}
+
+/** Estimated nanoseconds of a kernel below which one thread does it alone: a segment of its own costs about 1 µs. */
+const smallKernel = 8e3;
+/** Estimated nanoseconds of a program's parallel work below which no other thread is woken. */
+const smallProgram = 60e3;
+/** Estimated nanoseconds of a chunk of tasks, unless that makes too few chunks. */
+const chunkWork = 10e3;
+/** At most this many chunks for each thread. */
+const chunksPerThread = 16;
+
+/** One phase of a kernel, before segments are made. */
+interface Phase {
+  readonly run: FunctionReference;
+  readonly tasks: number;
+  readonly work: number;
+  /** Index of the first word of its table, counted from the end of the counters. */
+  readonly table: number;
+}
+
+/** Code of kernels that are equal but for the buffers they name. */
+interface SharedCode {
+  readonly phases: readonly { readonly run: FunctionReference; readonly tasks: number }[];
+  readonly sharedScratchBytes: number;
+  readonly threadScratchBytes: number;
+}
+
+/** Collects the frame's tables and the tables that they point at. */
+class Frame {
+  words = 0;
+  readonly entries: { word: number; buffer: number; offset: number }[] = [];
+  readonly tableEntries: { word: number; offset: number }[] = [];
+  readonly #tables: Int32Array[] = [];
+  readonly #known = new Map<string, number>();
+  #tableBytes = 0;
+
+  /** Reserves words; returns the first. */
+  reserve(count: number): number {
+    const first = this.words;
+    this.words += count;
+    return first;
+  }
+
+  /** A word that holds a buffer's address plus an offset. */
+  address(word: number, buffer: number, offset = 0): void {
+    this.entries.push({ word, buffer, offset });
+  }
+
+  /** A word that holds a table's address; equal tables are kept once. */
+  table(word: number, key: string, make: () => Int32Array): void {
+    let offset = this.#known.get(key);
+    if (offset === undefined) {
+      const table = make();
+      offset = this.#tableBytes;
+      this.#known.set(key, offset);
+      this.#tables.push(table);
+      this.#tableBytes += table.byteLength;
+    }
+    this.tableEntries.push({ word, offset });
+  }
+
+  /** All tables in one. */
+  tables(): Int32Array {
+    const all = new Int32Array(this.#tableBytes / 4);
+    let at = 0;
+    for (const table of this.#tables) {
+      all.set(table, at);
+      at += table.length;
+    }
+    return all;
+  }
+}
+
+/** Compiles a lowered program. */
+export function compileModule(lowered: LoweredProgram, options: CompileOptions): CompiledModule {
+  const module = new ModuleBuilder();
+  module.importMemory("env", "memory", 1, 65536, options.shared);
+  const frame = new Frame();
+  const phases: Phase[] = [];
+  const gemms = new GemmCache();
+  const known = new Map<string, SharedCode>();
+  const sharedScratch = lowered.buffers.length;
+  let sharedScratchBytes = 0;
+  let threadScratchBytes = 0;
+
+  for (const kernel of lowered.kernels) {
+    const work = kernelCost(kernel);
+    let code: SharedCode;
+    let table: number;
+    if (kernel.kind === "contract") {
+      const { gemm, views, tables } = emitContract(module, kernel, options.relaxed, gemms);
+      code = {
+        phases: gemm.phases,
+        sharedScratchBytes: gemm.workspaceBytes,
+        threadScratchBytes: gemm.scratchBytes,
+      };
+      table = frame.reserve(gemmDescriptorLength);
+      for (const view of views) frame.address(table + view.word, view.buffer, view.offset);
+      for (const entry of tables) frame.table(table + entry.word, entry.key, entry.make);
+      frame.address(table + gemmDescriptor.workspace, sharedScratch);
+      for (const { run, tasks } of code.phases) {
+        phases.push({ run, tasks, work, table });
+      }
+    } else {
+      const { canonical, buffers } = canonicalize(kernel);
+      const specs = buffers.map((buffer) => lowered.buffers[buffer]);
+      const key = kernelKey(canonical, specs);
+      let found = known.get(key);
+      if (found === undefined) {
+        found = emitKernel(module, canonical, specs, { relaxed: options.relaxed });
+        known.set(key, found);
+      }
+      code = found;
+      table = frame.reserve(buffers.length);
+      buffers.forEach((buffer, i) => frame.address(table + i, buffer));
+      for (const { run, tasks } of code.phases) phases.push({ run, tasks, work, table });
+    }
+    sharedScratchBytes = Math.max(sharedScratchBytes, code.sharedScratchBytes);
+    threadScratchBytes = Math.max(threadScratchBytes, align(code.threadScratchBytes));
+  }
+
+  const { segments, parallelWork } = makeSegments(phases, options.threads);
+  const countersEnd = frameHeadBytes(segments.length);
+  const placed = segments.map((segment): Segment => ({
+    chunk: segment.chunk,
+    steps: segment.steps.map((phase): Step => ({
+      run: phase.run,
+      tasks: phase.tasks,
+      table: countersEnd + 4 * phase.table,
+    })),
+  }));
+  addSchedule(module, placed, threadScratchBytes);
+  const first = countersEnd / 4;
+  return {
+    bytes: module.build(),
+    parallelWork,
+    sharedScratchBytes,
+    threadScratchBytes,
+    frameBytes: align(countersEnd + 4 * frame.words),
+    countersEnd,
+    entryWords: Int32Array.from(frame.entries, ({ word }) => first + word),
+    entryBuffers: Int32Array.from(frame.entries, ({ buffer }) => buffer),
+    entryOffsets: Float64Array.from(frame.entries, ({ offset }) => offset),
+    tables: frame.tables(),
+    tableEntries: frame.tableEntries.map(({ word, offset }) => ({ word: first + word, offset })),
+  };
+}
+
+/** Cuts the phases into segments: long ones in chunks, short ones together on one thread. */
+function makeSegments(
+  phases: readonly Phase[],
+  threads: number,
+): { segments: { steps: Phase[]; chunk: number | null }[]; parallelWork: number } {
+  const shares = (phase: Phase): boolean => phase.tasks > 1 && phase.work >= smallKernel;
+  let parallelWork = 0;
+  for (const phase of phases) if (shares(phase)) parallelWork += phase.work;
+  if (threads === 1 || parallelWork < smallProgram) parallelWork = 0;
+  const segments: { steps: Phase[]; chunk: number | null }[] = [];
+  for (const phase of phases) {
+    if (phase.tasks === 0) continue;
+    if (parallelWork > 0 && shares(phase)) {
+      const wanted = Math.max(
+        threads,
+        Math.min(chunksPerThread * threads, Math.round(phase.work / chunkWork)),
+      );
+      segments.push({ steps: [phase], chunk: Math.ceil(phase.tasks / wanted) });
+      continue;
+    }
+    const last = segments.at(-1);
+    if (last !== undefined && last.chunk === null) last.steps.push(phase);
+    else segments.push({ steps: [phase], chunk: null });
+  }
+  return { segments, parallelWork };
+}
+
+/** The kernel with its buffers numbered in order of appearance, and which buffers these are. */
+function canonicalize<K extends Kernel>(kernel: K): { canonical: K; buffers: number[] } {
+  const buffers: number[] = [];
+  const numbers = new Map<number, number>();
+  const { reads, write } = viewsOf(kernel);
+  for (const { buffer } of [write, ...reads]) {
+    if (!numbers.has(buffer)) {
+      numbers.set(buffer, buffers.length);
+      buffers.push(buffer);
+    }
+  }
+  return { canonical: renumber(kernel, numbers) as K, buffers };
+}
+
+/** A copy of a kernel, or of a part of it, in which views name the new numbers of buffers. */
+function renumber(value: unknown, numbers: ReadonlyMap<number, number>): unknown {
+  if (Array.isArray(value)) {
+    return typeof value[0] === "object" ? value.map((part) => renumber(part, numbers)) : value;
+  }
+  if (typeof value !== "object" || value === null) return value;
+  const copy: Record<string, unknown> = {};
+  for (const [name, part] of Object.entries(value)) {
+    copy[name] = name === "buffer" ? numbers.get(part as number) : renumber(part, numbers);
+  }
+  return copy;
+}
+
+/** Equal for kernels whose code is equal. */
+function kernelKey(kernel: Kernel, buffers: readonly BufferSpec[]): string {
+  const exact = (_: string, value: unknown): unknown =>
+    typeof value === "number" && (!Number.isFinite(value) || Object.is(value, -0))
+      ? `${Object.is(value, -0) ? "-0" : value}`
+      : value;
+  return JSON.stringify([kernel, buffers.map(({ dtype, length }) => [dtype, length])], exact);
+}
+
+function align(bytes: number): number {
+  return Math.ceil(bytes / 64) * 64;
+}

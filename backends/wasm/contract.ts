@@ -1,0 +1,118 @@
+/**
+ * Contractions of a lowered program as matrix products: shapes, offset tables and descriptors.
+ *
+ * @module
+ */
+
+import { sizeOf } from "../../lib/base/shape.ts";
+import { type ContractKernel, storageBytes, type View } from "../../lib/compiler/kernel.ts";
+import { BackendError } from "../../lib/base/errors.ts";
+import type { ModuleBuilder } from "./assembler.ts";
+import {
+  axisLayout,
+  emitGemm,
+  type GemmCache,
+  gemmDescriptor,
+  type GemmKernel,
+  offsetTable,
+} from "./gemm.ts";
+
+/** A word of a descriptor that holds the address of a view's first element. */
+export interface ViewEntry {
+  /** Index of the word in the descriptor. */
+  readonly word: number;
+  /** The program's buffer. */
+  readonly buffer: number;
+  /** Bytes from the buffer's start. */
+  readonly offset: number;
+}
+
+/** A word of a descriptor that holds the address of an offset table. */
+export interface TableEntry {
+  /** Index of the word in the descriptor. */
+  readonly word: number;
+  /** Equal for equal tables. */
+  readonly key: string;
+  /** Makes the table. */
+  readonly make: () => Int32Array;
+}
+
+/** A contraction in a module, and what its descriptor has to hold. */
+export interface EmittedContract {
+  /** The code. */
+  readonly gemm: GemmKernel;
+  /** Addresses that change with each run. */
+  readonly views: readonly ViewEntry[];
+  /** Tables that are written once. */
+  readonly tables: readonly TableEntry[];
+}
+
+/**
+ * Emits a contraction.
+ *
+ * @throws BackendError when the dtype is not a float: integer products are lowered to loops.
+ */
+export function emitContract(
+  module: ModuleBuilder,
+  kernel: ContractKernel,
+  relaxed: boolean,
+  cache: GemmCache,
+): EmittedContract {
+  const { dtype, batch, m, n, k } = kernel;
+  if (dtype !== "float32" && dtype !== "float64") {
+    throw new BackendError(`wasm: a contraction of ${dtype}; expected float32 or float64`);
+  }
+  const bytes = storageBytes(dtype);
+  const axes = (view: View, ...lists: (readonly number[])[]): number[][] => {
+    let at = 0;
+    return lists.map((dims) => view.strides.slice(at, at += dims.length));
+  };
+  const a = axes(kernel.a, batch, m, k);
+  const b = axes(kernel.b, batch, k, n);
+  const c = axes(kernel.out, batch, m, n);
+  const gemm = emitGemm(module, {
+    dtype,
+    batch: sizeOf(batch),
+    m: sizeOf(m),
+    n: sizeOf(n),
+    k: sizeOf(k),
+    a: { rows: axisLayout(m, a[1]), columns: axisLayout(k, a[2]) },
+    b: { rows: axisLayout(k, b[1]), columns: axisLayout(n, b[2]) },
+    c: { rows: axisLayout(m, c[1]), columns: axisLayout(n, c[2]) },
+    accumulate: false,
+    relaxed,
+  }, cache);
+  const view = (word: number, { buffer, offset }: View): ViewEntry => ({
+    word,
+    buffer,
+    offset: offset * bytes,
+  });
+  const table = (
+    word: number,
+    dims: readonly number[],
+    strides: readonly number[],
+  ): TableEntry => ({
+    word,
+    key: `${dims}/${strides}/${bytes}`,
+    make: () => offsetTable(dims, strides, bytes),
+  });
+  return {
+    gemm,
+    views: [
+      view(gemmDescriptor.a, kernel.a),
+      view(gemmDescriptor.b, kernel.b),
+      view(gemmDescriptor.c, kernel.out),
+    ],
+    tables: [
+      table(gemmDescriptor.aBatch, batch, a[0]),
+      table(gemmDescriptor.aRows, m, a[1]),
+      table(gemmDescriptor.aColumns, k, a[2]),
+      table(gemmDescriptor.bBatch, batch, b[0]),
+      table(gemmDescriptor.bRows, k, b[1]),
+      table(gemmDescriptor.bColumns, n, b[2]),
+      table(gemmDescriptor.cBatch, batch, c[0]),
+      table(gemmDescriptor.cRows, m, c[1]),
+      table(gemmDescriptor.cColumns, n, c[2]),
+    ],
+  };
+}

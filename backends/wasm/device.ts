@@ -1,0 +1,63 @@
+/**
+ * What the parts of one backend share: its memory, heap, threads and buffers.
+ *
+ * @module
+ */
+
+import type { Backend } from "../../lib/compiler/backend.ts";
+import { BufferPool } from "./buffer.ts";
+import { control } from "./control.ts";
+import { Heap } from "./heap.ts";
+import { LinearMemory } from "./memory.ts";
+import { ThreadPool } from "./threads.ts";
+
+/**
+ * Estimated nanoseconds of parallel work after which the threads are started: about what starting them costs, so
+ * that a short script never pays for threads and a long one loses little by waiting.
+ */
+const startAfter = 60e6;
+
+/** The parts that buffers and executables of one backend use. */
+export class Device {
+  /** The memory. */
+  readonly memory: LinearMemory;
+  /** The allocator over it. */
+  readonly heap: Heap;
+  /** The threads over it. */
+  readonly threads: ThreadPool;
+  /** The buffers in it. */
+  readonly buffers: BufferPool;
+  #nextProgram = 1;
+  #work = 0;
+
+  /** Reserves the memory; threads are started later, when there is work for them. */
+  constructor(
+    /** The backend that buffers name as their owner. */
+    readonly backend: Backend,
+    threads: number,
+    /** Whether kernels may use relaxed instructions. */
+    readonly relaxed: boolean,
+    shared: boolean,
+    maximumMemory: number,
+  ) {
+    const memory = new LinearMemory(shared && threads > 1, maximumMemory);
+    this.memory = memory;
+    // The last page stays unused: vector loads may read a little beyond a buffer's end.
+    const limit = (memory.maximumPages - 1) * 65536;
+    this.heap = new Heap({ start: control.end, limit, grow: (end) => memory.grow(end) });
+    this.threads = new ThreadPool(memory, threads);
+    this.buffers = new BufferPool(this.heap);
+  }
+
+  /** A number for a new program. */
+  nextProgram(): number {
+    return this.#nextProgram++;
+  }
+
+  /** Counts parallel work (in estimated nanoseconds) that is about to be done, and starts the threads when it is enough. */
+  expect(work: number): void {
+    if (this.threads.started) return;
+    this.#work += work;
+    if (this.#work >= startAfter) this.threads.start();
+  }
+}
