@@ -230,7 +230,8 @@ function outerCandidate(shape: GemmShape, lanes: number, swap: boolean): Candida
 function dotCandidates(shape: GemmShape, lanes: number): Candidate[] {
   const { m, n, k } = shape;
   const eligible = contiguousBy(shape.a.columns, k, lanes) &&
-    contiguousBy(shape.b.rows, k, lanes) && Math.min(m, n) <= 16 && k >= 2 * lanes;
+    contiguousBy(shape.b.rows, k, lanes) && (Math.min(m, n) <= 6 || Math.max(m, n) <= 32) &&
+    k >= 2 * lanes;
   if (!eligible) return [];
   return ([[2, 6], [6, 2], [3, 3], [1, 8], [8, 1]] as const).map(([rowLimit, columnLimit]) => {
     const rows = balancedSplit(m, rowLimit);
@@ -271,7 +272,7 @@ export function planGemm(shape: GemmShape): GemmPlan {
     : balancedSplit(n, best.columnLimit ?? 1);
   const streams = outer && side.directB && n * k * 4 * lanes > 2 ** 22;
   // Eight rows of B at a time: more would compete for the same sets of the first-level cache.
-  const blockTarget = streams ? 8 : outer ? 320 : 1280;
+  const blockTarget = streams ? 8 : outer ? 320 : 2048;
   const depthBlock = roundUp(Math.ceil(k / Math.ceil(k / blockTarget)), streams ? 8 : 16);
   const depthBlocks = Math.ceil(k / depthBlock);
   const cut = cutIntoTasks(batch, rows, columns, k, depthBlock, depthBlocks, best.kind, streams);
@@ -346,6 +347,8 @@ function cutIntoTasks(
     const columnsEach = columns.size / columnBlocks;
     // Short stretches of many rows would read memory slowly: parts of k make the tasks instead.
     if (streams && columnsEach < 8192) break;
+    // Cutting a small block again would pack the same panels many times.
+    if (Math.max(rowsEach, columnsEach) <= 256 && depthBlocks >= 8) break;
     if (columnsEach >= rowsEach && columns.panels >= 4 * columnBlocks) columnBlocks++;
     else if (rows.panels >= 4 * rowBlocks) rowBlocks++;
     else if (columns.panels >= 4 * columnBlocks) columnBlocks++;
