@@ -1,0 +1,323 @@
+/** Blocks as sums of outer products: A is packed, then each panel of B meets all panels of A. */
+import type { Local } from "./assembler.ts";
+import { emitRowLoop, emitStore, pushEntry, tileBytes, type UnitContext } from "./gemm_context.ts";
+import { outerMicrokernel, type TileOutput } from "./gemm_micro.ts";
+import { emitAdd, emitFor, emitIncrement, type Numeric } from "./gemm_numeric.ts";
+import { packFunction, type PackPiece, type PackSource, packWideFunction } from "./gemm_pack.ts";
+import type { GemmPlan } from "./gemm_plan.ts";
+import { vectorStoreFunction } from "./gemm_store.ts";
+
+/** Emits the call of a packing function for each group of lanes of a panel. */
+function emitPack(
+  context: UnitContext,
+  source: PackSource,
+  operand: { base: Local; lanes: Local; depth: Local; firstLane: Local; panel: Local },
+  lanes: number,
+  width: number,
+): void {
+  const { f, module, functions, numeric } = context;
+  for (let group = 0; group < width; group += numeric.lanes) {
+    const pack = packFunction(module, functions, numeric, {
+      source,
+      lanes: Math.min(numeric.lanes, lanes - group),
+      width: Math.min(numeric.lanes, width - group),
+      stride: width * numeric.bytes,
+    });
+    f.get(operand.base);
+    pushEntry(f, operand.lanes, operand.firstLane, group);
+    pushEntry(f, operand.depth, context.depthStart);
+    f.get(context.depth).get(operand.panel);
+    emitAdd(f, group * numeric.bytes);
+    f.call(pack);
+  }
+}
+
+/** Panels of neighbouring rows of A that are packed together. */
+const wideRowPanels = 3;
+
+/** Panels of neighbouring columns of B that are packed together: eight vectors, two cache lines. */
+export function wideColumnPanels(plan: GemmPlan): number {
+  if (plan.kind !== "outer" || plan.directB || plan.packB !== "lanes" || plan.columnRun === 0) {
+    return 1;
+  }
+  return Math.min(Math.max(1, Math.floor(8 / plan.vectors)), plan.columns.panels);
+}
+
+/** Bytes of a packed panel of A. */
+function aPanelBytes(plan: GemmPlan, numeric: Numeric, rows: number): number {
+  return rows * plan.depthBlock * numeric.bytes;
+}
+
+/** Bytes of a packed panel of B. */
+export function bPanelBytes(plan: GemmPlan): number {
+  return 16 * plan.vectors * plan.depthBlock;
+}
+
+/** Emits the packing of all of a unit's rows of A for one block of k. */
+function emitPackA(context: UnitContext): void {
+  const { f, module, functions, numeric, plan, rowPanel } = context;
+  const wide = plan.packA === "lanes" && plan.rows.panels >= wideRowPanels;
+  const packWide = (rows: number) => {
+    const pieces: PackPiece[] = [];
+    f.get(context.aDepth).get(context.depthStart).i32(2).op("i32.shl").op("i32.add");
+    f.get(context.depth).get(context.aPointer);
+    for (let panel = 0; panel < wideRowPanels; panel++) {
+      for (let lane = 0; lane < rows; lane += numeric.lanes) {
+        pieces.push({
+          lanes: Math.min(numeric.lanes, rows - lane),
+          at: panel * aPanelBytes(plan, numeric, rows) + lane * numeric.bytes,
+        });
+        pushEntry(f, context.aRows, context.row, panel * rows + lane);
+        f.load("i32.load").get(context.a).op("i32.add");
+      }
+    }
+    f.call(packWideFunction(module, functions, numeric, pieces, rows * numeric.bytes));
+    emitIncrement(f, context.aPointer, wideRowPanels * aPanelBytes(plan, numeric, rows));
+    emitIncrement(f, context.row, (wideRowPanels - 1) * rows);
+    emitIncrement(f, rowPanel, wideRowPanels - 1);
+  };
+  const packOne = (rows: number) => {
+    const operand = {
+      base: context.a,
+      lanes: context.aRows,
+      depth: context.aDepth,
+      firstLane: context.row,
+      panel: context.aPointer,
+    };
+    emitPack(context, plan.packA, operand, rows, rows);
+    emitIncrement(f, context.aPointer, aPanelBytes(plan, numeric, rows));
+  };
+  f.get(context.aPanels).set(context.aPointer);
+  emitRowLoop(context, (rows) => {
+    if (!wide) return packOne(rows);
+    // All panels packed together must be of this size: larger ones come first.
+    f.get(rowPanel).i32(wideRowPanels).op("i32.add");
+    if (rows > plan.rows.small) {
+      f.i32(plan.rows.extra).get(context.rowEnd).i32(plan.rows.extra).get(context.rowEnd);
+      f.op("i32.lt_u").select();
+    } else {
+      f.get(context.rowEnd);
+    }
+    f.op("i32.le_u").if_(() => packWide(rows), () => packOne(rows));
+  });
+}
+
+/** Emits one block of k of an outer plan: A is packed, then each panel of B meets all of A. */
+export function emitOuterBlock(context: UnitContext): void {
+  const { f, numeric, plan, column } = context;
+  emitPackA(context);
+  f.get(context.columnBegin).set(context.packedEnd);
+  f.get(context.tiles).set(context.tile);
+  const lastVectors = plan.columnVectors - (plan.columns.panels - 1) * plan.vectors;
+  const width = plan.vectors * numeric.lanes;
+  const lastColumns = plan.columns.size - (plan.columns.panels - 1) * width;
+  const panel = (last: boolean) => {
+    if (plan.columnRun === 0) emitPaddedPanel(context, last ? lastColumns : width);
+    else emitVectorPanel(context, last ? lastVectors : plan.vectors);
+  };
+  const uniform = plan.columnRun > 0 ? lastVectors === plan.vectors : lastColumns === width;
+  emitFor(
+    f,
+    context.columnPanel,
+    () => f.get(context.columnBegin),
+    () => f.get(context.columnEnd),
+    () => {
+      f.get(context.columnPanel).i32(width).op("i32.mul").set(column);
+      if (plan.columns.panels === 1 || uniform) return panel(true);
+      f.get(context.columnPanel).i32(plan.columns.panels - 1).op("i32.eq").if_(
+        () => panel(true),
+        () => panel(false),
+      );
+    },
+  );
+}
+
+/** Emits the products of a panel of B, given how to push it, with all panels of A. */
+function emitProducts(
+  context: UnitContext,
+  call: (rows: number) => void,
+  store: ((rows: number) => void) | undefined,
+): void {
+  const { f, numeric, plan } = context;
+  f.get(context.aPanels).set(context.aPointer);
+  emitRowLoop(context, (rows) => {
+    call(rows);
+    emitIncrement(f, context.aPointer, aPanelBytes(plan, numeric, rows));
+    if (store === undefined) return;
+    if (plan.depthBlocks === 1) return store(rows);
+    f.get(context.last).if_(() => store(rows));
+    emitIncrement(f, context.tile, tileBytes(plan, numeric.lanes));
+  });
+}
+
+/** Emits one panel of B whose last vector is padded with zeros, and stored column by column. */
+function emitPaddedPanel(
+  context: UnitContext,
+  columns: number,
+): void {
+  const { f, module, functions, numeric, plan, column } = context;
+  const vectors = Math.ceil(columns / numeric.lanes);
+  const operand = {
+    base: context.b,
+    lanes: context.bColumns,
+    depth: context.bDepth,
+    firstLane: column,
+    panel: context.bPanel,
+  };
+  emitPack(context, plan.packB, operand, columns, vectors * numeric.lanes);
+  const output: TileOutput = plan.compensated ? "tileCompensated" : "tile";
+  const call = (rows: number) => {
+    f.get(context.aPointer).get(context.bPanel).get(context.depth).get(context.tile);
+    f.get(context.first);
+    f.call(outerMicrokernel(module, functions, numeric, { rows, vectors, b: "packed", output }));
+  };
+  emitProducts(context, call, (rows) => emitStore(context, rows, vectors, columns));
+}
+
+/** Sets a local to the first column of a vector, counted from the start of the present panel. */
+function emitVectorStart(context: UnitContext, vector: number, to: Local): void {
+  const { f, numeric, plan } = context;
+  const { columnRun: run, columns: { size } } = plan;
+  const { lanes } = numeric;
+  const push = () => {
+    f.get(context.columnPanel).i32(plan.vectors).op("i32.mul");
+    emitAdd(f, vector);
+  };
+  if (run % lanes === 0) {
+    push();
+    f.i32(lanes).op("i32.mul").set(to);
+    return;
+  }
+  const inRun = Math.ceil(run / lanes);
+  push();
+  if (run < size) f.i32(inRun).op("i32.rem_u");
+  f.i32(lanes).op("i32.mul").tee(to).i32(run - lanes);
+  f.get(to).i32(run - lanes).op("i32.lt_u").select();
+  if (run < size) {
+    push();
+    f.i32(inRun).op("i32.div_u").i32(run).op("i32.mul").op("i32.add");
+  }
+  f.set(to);
+}
+
+/** Emits the packing of a panel of whole vectors of B, unless it was packed together with the one before. */
+function emitPackVectors(context: UnitContext, vectors: number): void {
+  const { f, module, functions, numeric, plan, columnPanel } = context;
+  const group = wideColumnPanels(plan);
+  const start = f.local("i32");
+  const packOne = () => {
+    for (let j = 0; j < vectors; j++) {
+      const pack = packFunction(module, functions, numeric, {
+        source: plan.packB,
+        lanes: numeric.lanes,
+        width: numeric.lanes,
+        stride: 16 * vectors,
+      });
+      emitVectorStart(context, j, start);
+      f.get(context.b);
+      pushEntry(f, context.bColumns, start);
+      pushEntry(f, context.bDepth, context.depthStart);
+      f.get(context.depth).get(context.bPanel);
+      emitAdd(f, 16 * j);
+      f.call(pack);
+    }
+  };
+  f.get(context.bPanel).set(context.bPointer);
+  if (group === 1 || vectors < plan.vectors) return packOne();
+  const packGroup = () => {
+    const pieces: PackPiece[] = [];
+    const pointers = f.locals("i32", group * vectors);
+    pointers.forEach((pointer, j) => {
+      emitVectorStart(context, j, start);
+      pushEntry(f, context.bColumns, start);
+      f.load("i32.load").get(context.b).op("i32.add").set(pointer);
+      const panel = Math.floor(j / vectors);
+      pieces.push({
+        lanes: numeric.lanes,
+        at: panel * bPanelBytes(plan) + 16 * (j - panel * vectors),
+      });
+    });
+    pushEntry(f, context.bDepth, context.depthStart);
+    f.get(context.depth).get(context.bPanel);
+    for (const pointer of pointers) f.get(pointer);
+    f.call(packWideFunction(module, functions, numeric, pieces, 16 * vectors));
+  };
+  const fullPanels = Math.floor(plan.columnVectors / plan.vectors);
+  f.get(columnPanel).get(context.packedEnd).op("i32.ge_u").if_(() => {
+    f.get(columnPanel).set(context.packedBegin);
+    f.get(columnPanel).i32(group).op("i32.add").tee(context.packedEnd);
+    f.get(context.columnEnd).op("i32.gt_u");
+    f.get(context.packedEnd).i32(fullPanels).op("i32.gt_u").op("i32.or").if_(() => {
+      f.get(columnPanel).i32(1).op("i32.add").set(context.packedEnd);
+      packOne();
+    }, packGroup);
+  });
+  f.get(columnPanel).get(context.packedBegin).op("i32.sub").i32(bPanelBytes(plan)).op("i32.mul");
+  f.get(context.bPanel).op("i32.add").set(context.bPointer);
+}
+
+/** Emits one panel of whole vectors of B, packed or read in place, and stored by vectors. */
+function emitVectorPanel(
+  context: UnitContext,
+  vectors: number,
+): void {
+  const { f, module, functions, numeric, plan } = context;
+  const dense = plan.depthSplits > 1;
+  const starts = f.locals("i32", vectors);
+  const targets = f.locals("i32", vectors);
+  const sources = plan.directB ? f.locals("i32", vectors) : [context.bPointer];
+  if (!plan.directB) emitPackVectors(context, vectors);
+  starts.forEach((start, j) => {
+    emitVectorStart(context, j, start);
+    f.get(context.c);
+    if (dense) {
+      f.get(start).i32(numeric.bytes).op("i32.mul");
+    } else {
+      pushEntry(f, context.cColumns, start);
+      f.load("i32.load");
+    }
+    f.op("i32.add").set(targets[j]);
+    if (plan.directB) {
+      pushEntry(f, context.bColumns, start);
+      f.load("i32.load").get(context.b).op("i32.add").set(sources[j]);
+    }
+  });
+  const toMatrix = plan.depthBlocks === 1;
+  const output: TileOutput = toMatrix
+    ? context.accumulate ? "matrixAdd" : "matrix"
+    : plan.compensated
+    ? "tileCompensated"
+    : "tile";
+  const b = plan.directB ? "direct" : "packed";
+  const call = (rows: number) => {
+    f.get(context.aPointer);
+    if (plan.directB) pushEntry(f, context.bDepth, context.depthStart);
+    for (const source of sources) f.get(source);
+    f.get(context.depth);
+    if (toMatrix) {
+      pushEntry(f, context.cRows, context.row);
+      for (const target of targets) f.get(target);
+    } else {
+      f.get(context.tile).get(context.first);
+    }
+    f.call(outerMicrokernel(module, functions, numeric, { rows, vectors, b, output }));
+  };
+  const rowBytes = plan.columns.size * numeric.bytes;
+  const store = (rows: number) => {
+    f.get(context.tile);
+    if (dense) f.i32(0);
+    else pushEntry(f, context.cRows, context.row);
+    for (const target of targets) {
+      f.get(target);
+      if (dense) f.get(context.row).i32(rowBytes).op("i32.mul").op("i32.add");
+    }
+    f.call(vectorStoreFunction(module, functions, numeric, {
+      rows,
+      vectors,
+      compensated: plan.compensated,
+      accumulate: context.accumulate && !dense,
+      target: dense ? rowBytes : "table",
+    }));
+  };
+  emitProducts(context, call, toMatrix ? undefined : store);
+}
