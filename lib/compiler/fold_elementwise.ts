@@ -132,7 +132,14 @@ const casting: FoldRule = (r, node) => {
   const operand = r.nodes[x];
   if (operand.dtype === node.dtype) return x;
   const value = r.constantOf(x);
-  if (value !== null) return r.full(node.shape, node.dtype, castScalar(value, node.dtype));
+  if (value !== null) {
+    const result = castScalar(value, node.dtype);
+    // Between integers a cast wraps: what does not fit is left to the backend.
+    if (isFloat(operand.dtype) || node.dtype === "bool" || result === value) {
+      return r.full(node.shape, node.dtype, result);
+    }
+    return null;
+  }
   // Indices up to 2^24 are exact in every dtype.
   if (operand.primitive === "iota" && node.dtype !== "bool" && sizeOf(node.shape) < 1 << 24) {
     const { axis } = operand.params as PrimitiveParams["iota"];

@@ -306,8 +306,10 @@ function scalar(op: string, [a, b, c]: number[], dtype: DType, from: DType): num
       return Math.ceil(a);
     case "round": {
       const low = Math.floor(a);
-      if (a - low !== 0.5) return Math.round(a);
-      return low % 2 === 0 ? low : low + 1;
+      const up = a - low > 0.5 || a - low === 0.5 && low % 2 !== 0;
+      if (Number.isNaN(a)) return a;
+      // Zero keeps the sign.
+      return (up ? low + 1 : low) || (a < 0 || Object.is(a, -0) ? -0 : 0);
     }
     case "exp":
     case "expm1":
@@ -338,7 +340,8 @@ function scalar(op: string, [a, b, c]: number[], dtype: DType, from: DType): num
     case "remainder":
       return integer && b === 0 ? 0 : wrap(a % b);
     case "pow":
-      return wrap(a === 1 || b === 0 ? 1 : Math.pow(a, b));
+      // As in C, where Math.pow gives NaN.
+      return wrap(a === 1 || (a === -1 && Math.abs(b) === Infinity) ? 1 : Math.pow(a, b));
     case "atan2":
       return wrap(Math.atan2(a, b));
     case "maximum":
@@ -364,7 +367,7 @@ function scalar(op: string, [a, b, c]: number[], dtype: DType, from: DType): num
     case "select":
       return a !== 0 ? b : c;
     case "cast":
-      return castScalar(a, dtype);
+      return integer && (from === "int32" || from === "uint32") ? wrap(a) : castScalar(a, dtype);
     case "bitcast":
       put(from, a);
       return dtype === "float32"
