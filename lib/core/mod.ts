@@ -31,8 +31,10 @@ export {
   where,
 } from "./operations/arithmetic.ts";
 export * from "./operations/activations.ts";
+export * from "./operations/attention.ts";
 export * from "./operations/comparison.ts";
 export * from "./operations/contractions.ts";
+export * from "./operations/convolution.ts";
 export * from "./operations/einsum.ts";
 export {
   arange,
@@ -50,6 +52,10 @@ export {
 } from "./operations/creation.ts";
 export * from "./operations/functions.ts";
 export * from "./operations/indexing.ts";
+export * from "./operations/losses.ts";
+export * from "./operations/normalization.ts";
+export * from "./operations/pooling.ts";
+export * as random from "./operations/random.ts";
 export * from "./operations/reductions.ts";
 export * from "./operations/shapes.ts";
 export { realize } from "./realize_tree.ts";
