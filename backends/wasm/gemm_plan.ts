@@ -275,7 +275,17 @@ export function planGemm(shape: GemmShape): GemmPlan {
   const blockTarget = streams ? 8 : outer ? 320 : 2048;
   const depthBlock = roundUp(Math.ceil(k / Math.ceil(k / blockTarget)), streams ? 8 : 16);
   const depthBlocks = Math.ceil(k / depthBlock);
-  const cut = cutIntoTasks(batch, rows, columns, k, depthBlock, depthBlocks, best.kind, streams);
+  const cut = cutIntoTasks(
+    batch,
+    rows,
+    columns,
+    k,
+    depthBlock,
+    depthBlocks,
+    best.kind,
+    streams,
+    lanes,
+  );
   const runs = [shape.a.columns, shape.b.rows];
   const unroll =
     [4, 2, 1].find((u) =>
@@ -328,12 +338,13 @@ function cutIntoTasks(
   depthBlocks: number,
   kind: "outer" | "dot",
   streams: boolean,
+  lanes: number,
 ): Pick<
   GemmPlan,
   "depthSplits" | "rowBlocks" | "columnBlocks" | "units" | "unitsPerTask" | "tasks"
 > {
   // A's packed block stays in the second-level cache; scratch tiles, needed for several blocks of k, too.
-  const rowsInCache = kind === "outer" ? Math.max(48, Math.floor(65536 / depthBlock)) : 256;
+  const rowsInCache = kind === "outer" ? Math.max(48, Math.floor(16384 * lanes / depthBlock)) : 256;
   const columnsInCache = streams ? 8192 : depthBlocks > 1 ? 512 : 4096;
   let rowBlocks = Math.ceil(rows.size / rowsInCache);
   let columnBlocks = Math.ceil(columns.size / columnsInCache);
