@@ -25,6 +25,7 @@ import {
   emitPatchesTranspose,
   emitRandomBits,
   emitScatterAdd,
+  placeInPad,
 } from "./windows.ts";
 
 /** The kernels and buffers that compute the program. */
@@ -71,6 +72,17 @@ function placeOutput(lowering: Lowering, id: number): number {
   return copy.buffer;
 }
 
+/** Where the node is best written: where its readers want it. */
+function choosePlace(lowering: Lowering, id: number): Place {
+  const node = lowering.node(id);
+  const strided = lowering.roles[id] !== "anchor" || node.primitive === "dotGeneral" ||
+    node.primitive === "conv";
+  const padded = strided && lowering.roles[id] !== "structural" ? placeInPad(lowering, id) : null;
+  if (padded !== null) return padded;
+  const place = lowering.allocate(node.shape, node.dtype);
+  return node.primitive === "dotGeneral" ? lowering.inReadingOrder(id, place) : place;
+}
+
 /** Computes a node into a buffer. */
 function computeNode(lowering: Lowering, id: number): Place {
   const node = lowering.node(id);
@@ -78,9 +90,8 @@ function computeNode(lowering: Lowering, id: number): Place {
     const place = lowering.materializeDense(node.inputs[0]);
     return { ...place, strides: contiguousStrides(node.shape) };
   }
-  let place = lowering.allocate(node.shape, node.dtype);
-  if (sizeOf(node.shape) === 0) return place;
-  if (node.primitive === "dotGeneral") place = lowering.inReadingOrder(id, place);
+  if (sizeOf(node.shape) === 0) return lowering.allocate(node.shape, node.dtype);
+  const place = choosePlace(lowering, id);
   switch (node.primitive) {
     case "dotGeneral":
     case "conv":

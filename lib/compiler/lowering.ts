@@ -120,6 +120,8 @@ export class Lowering {
   readonly specs: readonly (ContractionSpec | null)[];
   /** Consumers of each node that compute something, looking through shape operations. */
   readonly uses: number[];
+  /** The pad whose operand is a node, or a reshape of it, or −1. */
+  readonly padOf: Int32Array;
   /** The permute that alone reads a node, or −1. */
   private readonly readers: Int32Array;
   /** Simple operations that computing one element takes, down to what is stored. */
@@ -147,6 +149,7 @@ export class Lowering {
     });
     this.uses = countUses(program, this.roles);
     this.readers = soleReaders(program);
+    this.padOf = padsOf(program);
     this.work = new Array<number>(count).fill(0);
     this.loads = new Array<number>(count).fill(0);
     this.length = new Array<number>(count).fill(0);
@@ -241,6 +244,10 @@ export class Lowering {
       case "structural":
         work = this.places[node.inputs[0]] !== null ? 0 : this.work[node.inputs[0]];
         length--;
+        // What is read so many times stays in cache: a bias costs next to nothing.
+        if (node.primitive === "broadcast" && work === 0) {
+          if (sizeOf(node.shape) >= 8 * sizeOf(this.node(node.inputs[0]).shape)) loads = 0;
+        }
         break;
       case "reduction":
         work = Infinity;
@@ -422,4 +429,17 @@ function soleReaders(program: Program): Int32Array {
     }
   });
   return readers.map((reader, id) => count[id] === 1 ? reader : -1);
+}
+
+/** For each node that is not an output, the first pad of it or of a reshape of it, else −1. */
+function padsOf(program: Program): Int32Array {
+  const pads = new Int32Array(program.nodes.length).fill(-1);
+  program.nodes.forEach((node, pad) => {
+    if (node.primitive !== "pad") return;
+    let id = node.inputs[0];
+    while (program.nodes[id].primitive === "reshape") id = program.nodes[id].inputs[0];
+    if (pads[id] < 0) pads[id] = pad;
+  });
+  for (const output of program.outputs) pads[output] = -1;
+  return pads;
 }

@@ -9,7 +9,7 @@ import type { PrimitiveParams } from "../base/primitives.ts";
 import { range, type Shape, sizeOf } from "../base/shape.ts";
 import { emitFill, emitLoop, emitNode, windowPlace } from "./loops.ts";
 import type { Lowering } from "./lowering.ts";
-import { constantRow, identityMap, type Place } from "./view.ts";
+import { composeView, constantRow, identityMap, mapThroughReshape, type Place } from "./view.ts";
 
 /** Writes a node into a window of another's buffer; one that was not stored yet lies there from now on. */
 function writeInto(lowering: Lowering, id: number, window: Place): void {
@@ -22,16 +22,63 @@ function writeInto(lowering: Lowering, id: number, window: Place): void {
   }
 }
 
+/** Below this many elements one fill of everything is better than several of the borders. */
+const smallPad = 1 << 13;
+
 /** Fills the buffer, then writes the operand into its window. */
 export function emitPad(lowering: Lowering, id: number, place: Place): void {
   const node = lowering.node(id);
-  const { low, high, interior, value } = node.params as PrimitiveParams["pad"];
-  const operand = lowering.node(node.inputs[0]);
-  const whole = [...low, ...high, ...interior].every((n) => n === 0);
-  if (!whole || sizeOf(operand.shape) === 0) {
-    emitFill(lowering, node.shape, node.dtype, value, place);
-  }
+  const { low, interior } = node.params as PrimitiveParams["pad"];
+  emitBorder(lowering, id, place);
   writeInto(lowering, node.inputs[0], windowPlace(place, low, interior));
+}
+
+/** Writes what a pad adds around and between the elements of its operand. */
+function emitBorder(lowering: Lowering, id: number, place: Place): void {
+  const node = lowering.node(id);
+  const { low, high, interior, value } = node.params as PrimitiveParams["pad"];
+  const { shape } = lowering.node(node.inputs[0]);
+  const size = sizeOf(shape);
+  if (size < smallPad || interior.some((n, a) => n > 0 && shape[a] > 1)) {
+    const whole = [...low, ...high].every((n) => n === 0) && size === sizeOf(node.shape);
+    if (!whole) emitFill(lowering, node.shape, node.dtype, value, place);
+    return;
+  }
+  // One slab below and one above along each axis; along earlier axes only where these left a gap.
+  for (let axis = 0; axis < shape.length; axis++) {
+    for (const [start, count] of [[0, low[axis]], [low[axis] + shape[axis], high[axis]]]) {
+      const slab = node.shape.map((n, a) => a < axis ? shape[a] : a === axis ? count : n);
+      const corner = node.shape.map((_, a) => a < axis ? low[a] : a === axis ? start : 0);
+      const none = node.shape.map(() => 0);
+      emitFill(lowering, slab, node.dtype, value, windowPlace(place, corner, none));
+    }
+  }
+}
+
+/**
+ * The part of a pad's buffer that holds the node, if the node is what the pad's operand is a reshape of: writing there
+ * saves the copy. Null if the node cannot lie there.
+ */
+export function placeInPad(lowering: Lowering, id: number): Place | null {
+  const pad = lowering.padOf[id];
+  if (pad < 0 || lowering.places[pad] !== null) return null;
+  const node = lowering.node(pad);
+  const { low, interior } = node.params as PrimitiveParams["pad"];
+  const { shape } = lowering.node(id);
+  const operand = lowering.node(node.inputs[0]).shape;
+  const { map, sizes } = identityMap(shape);
+  const rows = mapThroughReshape(map, operand, shape, sizes);
+  if (!Array.isArray(rows)) return null;
+  const place = lowering.allocate(node.shape, node.dtype);
+  emitBorder(lowering, pad, place);
+  lowering.put(pad, place);
+  const view = composeView(windowPlace(place, low, interior), rows, sizes.length);
+  let d = 0;
+  return {
+    buffer: place.buffer,
+    offset: view.offset,
+    strides: shape.map((n) => n === 1 ? 0 : view.strides[d++]),
+  };
 }
 
 /** Writes each operand into its part of the buffer. */
