@@ -134,7 +134,9 @@ function splitReduction(
   const kept = reachable(nodes, roots).filter((i) => i < n);
   const number = (i: number) => i < n ? kept.indexOf(i) : i - n + kept.length + 1;
   const map = (s: readonly number[]) => [...s.slice(0, outerRank), 0];
-  const body: Instruction[] = kept.map((i) => mapInstruction(renumber(kernel.body[i], number), map));
+  const body: Instruction[] = kept.map((i) =>
+    mapInstruction(renumber(kernel.body[i], number), map)
+  );
   body.push({
     op: "load",
     dtype,

@@ -18,7 +18,11 @@ export function identityOf(reduce: ReduceOp, dtype: DType): number {
       return 1;
     case "max":
     case "argmax":
-      return dtype === "int32" ? -2147483648 : dtype === "uint32" || dtype === "bool" ? 0 : -Infinity;
+      return dtype === "int32"
+        ? -2147483648
+        : dtype === "uint32" || dtype === "bool"
+        ? 0
+        : -Infinity;
     case "min":
     case "argmin":
       return dtype === "int32"

@@ -8,7 +8,13 @@
  */
 import type { DType } from "../../lib/base/dtype.ts";
 import { BackendError } from "../../lib/base/errors.ts";
-import type { FunctionBuilder, FunctionReference, Local, ModuleBuilder, OpName } from "./assembler.ts";
+import type {
+  FunctionBuilder,
+  FunctionReference,
+  Local,
+  ModuleBuilder,
+  OpName,
+} from "./assembler.ts";
 import { isMathName, mathFunction } from "./math.ts";
 import { Lanes } from "./math_lanes.ts";
 

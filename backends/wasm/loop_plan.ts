@@ -80,11 +80,12 @@ export function planLoop(
   nodes: readonly (Instruction | null)[],
   bodyNodes: readonly number[],
 ): LoopPlan {
-  const lanes: LaneCount = nodes.some((node, i) =>
-      node !== null && node.dtype === "float64" && isUsed(nodes, kernel, i)
-    ) || kernel.dtype === "float64"
-    ? 2
-    : 4;
+  const lanes: LaneCount =
+    nodes.some((node, i) =>
+        node !== null && node.dtype === "float64" && isUsed(nodes, kernel, i)
+      ) || kernel.dtype === "float64"
+      ? 2
+      : 4;
   const { dims, outerRank } = kernel;
   const total = product(dims);
   const overlapping = overlappingDims(kernel);

@@ -14,7 +14,7 @@ import { identityOf } from "./loop_normalize.ts";
 import { type LaneCount, pushConstant } from "./loop_operations.ts";
 
 /** Additions to one accumulator lane before it is flushed. */
-const flushLength = 128;
+const flushLength = 64;
 /** Reductions below this many additions a lane are not flushed. */
 const flushFrom = 256;
 
@@ -83,7 +83,11 @@ export class Reducer {
       use = f.local("v128");
       f.get(value);
       pushConstant(f, this.dtype, identityOf(this.reduce, this.dtype));
-      const mask = new Uint8Array(16).fill(255, 0, this.dtype === "float64" ? 8 * valid : 4 * valid);
+      const mask = new Uint8Array(16).fill(
+        255,
+        0,
+        this.dtype === "float64" ? 8 * valid : 4 * valid,
+      );
       f.v128Const(mask).op("v128.bitselect").set(use);
     }
     if (this.#argument) {

@@ -287,9 +287,7 @@ export function hyperbolicTangent(l: Lanes, x: Local): Term {
       const small = l.keep(l.add(x, l.mul(l.mul(x, square), p)));
       const e = l.keep(exponential(l, l.keep(l.add(a, a))));
       const large = l.sub(1, l.div(2, l.add(e, 1)));
-      l.push(
-        l.pick(l.float("lt", a, 0.625), small, l.withSign(large, sign)),
-      );
+      l.push(l.withSign(l.pick(l.float("lt", a, 0.625), small, large), sign));
       return;
     }
     // expm1 of −2a keeps full precision where tanh is near a; of 2a where it is near 1.

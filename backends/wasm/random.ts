@@ -9,8 +9,8 @@ import type { FunctionBuilder, Local, ModuleBuilder } from "./assembler.ts";
 import {
   clampAbove,
   emitCount,
-  type EmittedKernel,
   emitTasks,
+  type EmittedKernel,
   nothing,
   pushViewBase,
   runParameters,
@@ -83,7 +83,9 @@ export function emitRandomBits(module: ModuleBuilder, kernel: RandomBitsKernel):
               if (w > 0) f.i32(w * step).op("i32.add");
               f.get(pairs[w >> 2]).storeLane("v128.store32_lane", w & 3);
             };
-            f.get(i).i32(1).op("i32.shl").i32(w).op("i32.add").i32(length).op("i32.lt_s").if_(write);
+            f.get(i).i32(1).op("i32.shl").i32(w).op("i32.add").i32(length).op("i32.lt_s").if_(
+              write,
+            );
           }
         };
         if (step === 4) {

@@ -197,7 +197,9 @@ function run(
         );
         break;
       case "select":
-        value = values[instruction.args[0]] ? values[instruction.args[1]] : values[instruction.args[2]];
+        value = values[instruction.args[0]]
+          ? values[instruction.args[1]]
+          : values[instruction.args[2]];
         break;
       case "cast":
         value = castScalar(values[instruction.args[0]], instruction.dtype);
@@ -235,7 +237,11 @@ function interpretLoop(kernel: LoopKernel, memory: Memory): void {
       value = values[values.length - 1];
     } else {
       const first = { max: -Infinity, min: Infinity, argmax: -Infinity, argmin: Infinity };
-      let accumulator = kernel.reduce === "sum" ? 0 : kernel.reduce === "prod" ? 1 : first[kernel.reduce];
+      let accumulator = kernel.reduce === "sum"
+        ? 0
+        : kernel.reduce === "prod"
+        ? 1
+        : first[kernel.reduce];
       if (kernel.reduce === "max" && !bodyType.startsWith("float")) {
         accumulator = bodyType === "int32" ? -2147483648 : 0;
       }
@@ -250,7 +256,9 @@ function interpretLoop(kernel: LoopKernel, memory: Memory): void {
         const next = values[values.length - 1];
         switch (kernel.reduce) {
           case "sum":
-            accumulator = bodyType.startsWith("float") ? accumulator + next : store(accumulator + next, bodyType);
+            accumulator = bodyType.startsWith("float")
+              ? accumulator + next
+              : store(accumulator + next, bodyType);
             break;
           case "prod":
             accumulator = bodyType.startsWith("float")
@@ -347,7 +355,9 @@ function interpretArgsort(kernel: ArgsortKernel, memory: Memory): void {
     const order = values.map((_, i) => i);
     order.sort((i, j) => {
       const [a, b] = [values[i], values[j]];
-      if (Number.isNaN(a) || Number.isNaN(b)) return Number(Number.isNaN(a)) - Number(Number.isNaN(b)) || i - j;
+      if (Number.isNaN(a) || Number.isNaN(b)) {
+        return Number(Number.isNaN(a)) - Number(Number.isNaN(b)) || i - j;
+      }
       return (a === b ? 0 : (a < b) !== kernel.descending ? -1 : 1) || i - j;
     });
     order.forEach((from, i) => {
@@ -379,12 +389,12 @@ export function threefry(
 
 function interpretRandomBits(kernel: RandomBitsKernel, memory: Memory): void {
   for (let row = 0; row < kernel.rows; row++) {
-    const key = [0, 1].map((i) =>
-      memory[kernel.key.buffer][address(kernel.key, [row, i])]
-    ) as [number, number];
+    const key = [0, 1].map((i) => memory[kernel.key.buffer][address(kernel.key, [row, i])]) as [
+      number,
+      number,
+    ];
     for (let i = 0; i < kernel.length; i++) {
-      memory[kernel.out.buffer][address(kernel.out, [row, i])] =
-        threefry(key, [i >> 1, 0])[i & 1];
+      memory[kernel.out.buffer][address(kernel.out, [row, i])] = threefry(key, [i >> 1, 0])[i & 1];
     }
   }
 }
