@@ -1,0 +1,86 @@
+/**
+ * The kernel of a network between files of examples.
+ *
+ * @module
+ */
+
+import { empiricalNtk, type NtkReport, setBackend } from "../mod.ts";
+import { writeNpy } from "../lib/npy/mod.ts";
+import { chooseParameters, loadExamples, loadNetwork } from "./network.ts";
+import type { Command } from "./options.ts";
+import { UsageError } from "./usage.ts";
+
+type KernelCommand = Extract<Command, { kind: "kernel" }>;
+
+/** Seconds and megabytes as people read them. */
+export function describeCost(seconds: number, bytes: number): string {
+  return `${seconds.toFixed(seconds < 10 ? 3 : 1)} s, at most ${(bytes / 1e6).toFixed(0)} MB`;
+}
+
+/** Throws before anything is computed where the kernel could not be written in the end. */
+async function checkWritable(out: string): Promise<void> {
+  const folder = out.includes("/") ? out.slice(0, out.lastIndexOf("/")) || "/" : ".";
+  const isFolder = (path: string): Promise<boolean> =>
+    Deno.stat(path).then((info) => info.isDirectory, () => false);
+  if (!await isFolder(folder)) {
+    throw new UsageError(`--out ${out}: there is no folder ${folder}; make it first`);
+  }
+  if (await isFolder(out)) throw new UsageError(`--out ${out}: is a folder; expected a file name`);
+}
+
+/** Computes the kernel, and writes or prints it. */
+export async function runKernel(command: KernelCommand): Promise<void> {
+  const { network, settings, method, compute, check, out } = command;
+  if (out !== undefined) await checkWritable(out);
+  setBackend(settings.backend);
+  const x1 = await loadExamples("--x1", command.x1, network, settings);
+  const x2 = command.x2 === undefined
+    ? undefined
+    : await loadExamples("--x2", command.x2, network, settings);
+  const { f, params } = await loadNetwork(network, settings);
+  const parameters = command.params === undefined
+    ? undefined
+    : chooseParameters(command.params, Object.keys(params));
+  let report: NtkReport | undefined;
+  const kernel = await empiricalNtk(f, params, x1, x2, {
+    method,
+    compute,
+    check,
+    parameters,
+    onReport: (given) => report = given,
+  });
+  if (out !== undefined) {
+    await writeNpy(out, { data: await kernel.data(), shape: [...kernel.shape] });
+  }
+  const { seconds, peakBytes, check: checked } = report!;
+  const parts = [
+    `${network.name}: kernel [${kernel.shape.join(", ")}] (${compute}, ${settings.dtype}, ${
+      report!.parameters
+    } parameters) by ${report!.method} on ${report!.backend}: ${describeCost(seconds, peakBytes)}`,
+  ];
+  if (checked !== undefined) {
+    parts.push(
+      `checked by ${checked.method}: largest difference ${
+        checked.largestDifference.toExponential(1)
+      }`,
+    );
+  }
+  if (out !== undefined) parts.push(`written to ${out}`);
+  console.error(parts.join("; "));
+  if (settings.json) console.log(JSON.stringify({ model: network.name, ...report, out }));
+  else if (out === undefined) console.log(kernel.toString());
+}
+
+/** Prints the network's parameters. */
+export async function runList(command: Extract<Command, { kind: "list" }>): Promise<void> {
+  const { params } = await loadNetwork(command.network, command.settings);
+  const rows = Object.entries(params).map(([name, x]) => ({ name, shape: x.shape, size: x.size }));
+  if (command.settings.json) {
+    console.log(JSON.stringify(rows));
+    return;
+  }
+  const width = Math.max(...rows.map(({ name }) => name.length));
+  for (const { name, shape } of rows) console.log(`${name.padEnd(width)}  [${shape.join(", ")}]`);
+  const total = rows.reduce((n, { size }) => n + size, 0);
+  console.error(`${rows.length} parameters, ${total} numbers`);
+}

@@ -1,0 +1,138 @@
+/**
+ * Networks and examples as the command line is given them.
+ *
+ * @module
+ */
+
+import { type Tensor, tensor, treeMap, type TypedArray } from "../mod.ts";
+import { functionalCall, manualSeed } from "../lib/nn/mod.ts";
+import { NpyError, readNpy } from "../lib/npy/mod.ts";
+import type { Network, Settings } from "./options.ts";
+import { UsageError } from "./usage.ts";
+
+/** A network as a function of its parameters and one example. */
+export interface LoadedNetwork {
+  readonly f: (params: Record<string, Tensor>, x: Tensor) => Tensor;
+  readonly params: Record<string, Tensor>;
+}
+
+const list = (shape: readonly (number | string)[]): string => `[${shape.join(", ")}]`;
+
+/** Reads an array; a file that is not there, or is none, is a wrong call. */
+async function readArray(flag: string, path: string): Promise<Awaited<ReturnType<typeof readNpy>>> {
+  try {
+    return await readNpy(path);
+  } catch (error) {
+    if (error instanceof NpyError) throw new UsageError(`${flag} ${path}: ${error.message}`);
+    if (error instanceof Deno.errors.NotFound) {
+      throw new UsageError(`${flag} ${path}: there is no such file`);
+    }
+    if (error instanceof Error && error.name in Deno.errors) {
+      throw new UsageError(`${flag} ${path}: cannot be read (${error.message})`);
+    }
+    throw error;
+  }
+}
+
+/** An array as a tensor of the dtype. */
+function toTensor(
+  { data, shape }: { data: ArrayLike<number>; shape: readonly number[] },
+  dtype: Tensor["dtype"],
+): Tensor {
+  const values: TypedArray = dtype === "float64"
+    ? Float64Array.from(data)
+    : dtype === "int32"
+    ? Int32Array.from(data)
+    : Float32Array.from(data);
+  return tensor(values, { shape });
+}
+
+/** Examples from a .npy file, checked against what the network takes. */
+export async function loadExamples(
+  flag: string,
+  path: string,
+  { name, entry }: Network,
+  { dtype }: Settings,
+): Promise<Tensor> {
+  const array = await readArray(flag, path);
+  const expected = entry.inputShape;
+  const fits = array.shape.length === expected.length + 1 &&
+    expected.every((n, i) => n === array.shape[i + 1]);
+  if (!fits || array.shape[0] === 0) {
+    throw new UsageError(
+      `${flag} ${path}: has shape ${list(array.shape)}; ${name} takes ${
+        list(["N", ...expected])
+      } with N of at least 1`,
+    );
+  }
+  if (entry.tokens === null) {
+    const bad = Array.prototype.findIndex.call(array.data, (x: number) => !Number.isFinite(x));
+    if (bad >= 0) {
+      throw new UsageError(
+        `${flag} ${path}: element ${bad} is ${array.data[bad]}; expected finite numbers`,
+      );
+    }
+    return toTensor(array, dtype);
+  }
+  const { tokens } = entry;
+  const bad = Array.prototype.findIndex.call(
+    array.data,
+    (x: number) => !(Number.isInteger(x) && x >= 0 && x < tokens),
+  );
+  if (bad >= 0) {
+    throw new UsageError(
+      `${flag} ${path}: element ${bad} is ${array.data[bad]}; ${name} takes tokens from 0 to ${
+        tokens - 1
+      }`,
+    );
+  }
+  return toTensor(array, "int32");
+}
+
+/** The network, with its parameters from files or from the seed. */
+export async function loadNetwork(
+  { name, entry, weights }: Network,
+  { dtype, seed }: Settings,
+): Promise<LoadedNetwork> {
+  manualSeed(seed);
+  const net = entry.create().eval();
+  if (weights !== undefined) {
+    const state: Record<string, Tensor> = {};
+    for (const [key, own] of Object.entries(net.stateDict())) {
+      const path = `${weights.replace(/\/$/, "")}/${key}.npy`;
+      const array = await readArray("--weights", path);
+      if (list(array.shape) !== list(own.shape)) {
+        throw new UsageError(
+          `--weights ${path}: has shape ${list(array.shape)}; ${key} of ${name} has ${
+            list(own.shape)
+          }`,
+        );
+      }
+      state[key] = toTensor(array, own.dtype);
+    }
+    net.loadStateDict(state);
+  }
+  const names = new Set(Object.keys(net.namedParameters()));
+  const state = treeMap((x) => x.isFloat ? x.to(dtype) : x, net.stateDict());
+  const buffers = Object.fromEntries(Object.entries(state).filter(([key]) => !names.has(key)));
+  const params = Object.fromEntries(Object.entries(state).filter(([key]) => names.has(key)));
+  return {
+    params,
+    f: (values, x) => functionalCall(net, { ...buffers, ...values }, x.unsqueeze(0)).squeeze(0),
+  };
+}
+
+/** Names that a list of patterns chooses. Throws a `UsageError` for a pattern that chooses nothing. */
+export function chooseParameters(patterns: string, names: readonly string[]): string[] {
+  const tests = patterns.split(",").map((pattern) => {
+    const escaped = pattern.trim().replace(/[.+?^${}()|[\]\\]/g, "\\$&").replaceAll("*", ".*");
+    const expression = new RegExp(`^${escaped}$`);
+    if (!names.some((name) => expression.test(name))) {
+      throw new UsageError(
+        `--params ${pattern}: no parameter has that name; there are ${names.join(", ")}`,
+      );
+    }
+    return expression;
+  });
+  return names.filter((name) => tests.some((expression) => expression.test(name)));
+}

@@ -1,0 +1,171 @@
+/**
+ * The command line's arguments, checked.
+ *
+ * @module
+ */
+
+import { parseArgs } from "@std/cli/parse-args";
+import { type ModelEntry, models } from "../models/mod.ts";
+import { UsageError } from "./usage.ts";
+
+const methods = ["auto", "jacobian-contraction", "ntk-vector-products"] as const;
+const computes = ["full", "trace", "diagonal"] as const;
+const dtypes = ["float32", "float64"] as const;
+const backends = ["wasm", "reference"] as const;
+
+const flags = {
+  string: [
+    "x1",
+    "x2",
+    "method",
+    "compute",
+    "params",
+    "weights",
+    "seed",
+    "dtype",
+    "backend",
+    "out",
+  ],
+  boolean: ["check", "list", "json", "help", "version"],
+} as const;
+
+/** What to do. */
+export type Command =
+  | { readonly kind: "help" }
+  | { readonly kind: "version" }
+  | { readonly kind: "tutorial"; readonly settings: Settings }
+  | { readonly kind: "list"; readonly network: Network; readonly settings: Settings }
+  | {
+    readonly kind: "kernel";
+    readonly network: Network;
+    readonly x1: string;
+    readonly x2: string | undefined;
+    readonly out: string | undefined;
+    readonly params: string | undefined;
+    readonly method: (typeof methods)[number];
+    readonly compute: (typeof computes)[number];
+    readonly check: boolean;
+    readonly settings: Settings;
+  };
+
+/** A network by name, and where its parameters come from. */
+export interface Network {
+  readonly name: string;
+  readonly entry: ModelEntry;
+  readonly weights: string | undefined;
+}
+
+/** What every command takes. */
+export interface Settings {
+  readonly dtype: (typeof dtypes)[number];
+  readonly backend: (typeof backends)[number];
+  readonly seed: number;
+  readonly json: boolean;
+}
+
+function oneOf<T extends string>(flag: string, value: string | undefined, list: readonly T[]): T {
+  if (value === undefined) return list[0];
+  const found = list.find((name) => name === value);
+  if (found !== undefined) return found;
+  throw new UsageError(`--${flag} ${value}: expected one of ${list.join(", ")}`);
+}
+
+function seedOf(value: string | undefined): number {
+  if (value === undefined) return 0;
+  const seed = Number(value);
+  if (value.trim() !== "" && Number.isSafeInteger(seed) && seed >= 0) return seed;
+  throw new UsageError(`--seed ${value}: expected an integer of at least 0`);
+}
+
+/** Every flag as given; a flag that takes a value has one, once. */
+function parse(args: readonly string[]): {
+  positional: string[];
+  values: Partial<Record<(typeof flags.string)[number], string>>;
+  switches: Record<(typeof flags.boolean)[number], boolean>;
+} {
+  const parsed = parseArgs([...args], {
+    string: [...flags.string],
+    boolean: [...flags.boolean],
+    collect: [...flags.string],
+    unknown: (flag: string, key?: string) => {
+      if (key === undefined) return true;
+      throw new UsageError(`${flag} is not an option; see --help for those there are`);
+    },
+  }) as unknown as Record<string, unknown>;
+  const values: Partial<Record<string, string>> = {};
+  for (const name of flags.string) {
+    const given = (parsed[name] ?? []) as string[];
+    if (given.length > 1) {
+      throw new UsageError(`--${name} was given ${given.length} times; give it once`);
+    }
+    if (given.length === 0) continue;
+    if (given[0] === "") throw new UsageError(`--${name} needs a value: --${name} VALUE`);
+    values[name] = given[0];
+  }
+  const switches = Object.fromEntries(
+    flags.boolean.map((name) => [name, parsed[name] === true]),
+  ) as Record<(typeof flags.boolean)[number], boolean>;
+  return { positional: (parsed._ as (string | number)[]).map(String), values, switches };
+}
+
+function networkOf(name: string, weights: string | undefined): Network {
+  if (Object.hasOwn(models, name)) return { name, entry: models[name], weights };
+  const known = Object.keys(models).join(", ");
+  throw new UsageError(
+    name.endsWith(".onnx")
+      ? `${name}: ONNX files cannot be read yet; MODEL is one of ${known}`
+      : `${name} is no model; expected one of ${known}`,
+  );
+}
+
+/** The command that the arguments ask for. Throws a `UsageError` for a call that is off. */
+export function commandOf(args: readonly string[]): Command {
+  const { positional, values, switches } = parse(args);
+  if (switches.help) return { kind: "help" };
+  if (switches.version) return { kind: "version" };
+  const settings: Settings = {
+    dtype: oneOf("dtype", values.dtype, dtypes),
+    backend: oneOf("backend", values.backend, backends),
+    seed: seedOf(values.seed),
+    json: switches.json,
+  };
+  if (positional.length === 0) {
+    const misplaced = (["x1", "x2", "weights", "out", "params", "method", "compute"] as const)
+      .find((name) => values[name] !== undefined);
+    const flag = misplaced ?? (["check", "list"] as const).find((name) => switches[name]);
+    if (flag !== undefined) {
+      throw new UsageError(
+        `--${flag} needs a model: deno task ntk MODEL --${flag} …; MODEL is one of ${
+          Object.keys(models).join(", ")
+        }`,
+      );
+    }
+    return { kind: "tutorial", settings };
+  }
+  if (positional.length > 1) {
+    throw new UsageError(
+      `expected one model, got ${positional.join(" ")}; give examples with --x1 and --x2`,
+    );
+  }
+  const network = networkOf(positional[0], values.weights);
+  if (switches.list) return { kind: "list", network, settings };
+  if (values.x1 === undefined) {
+    throw new UsageError(
+      `${network.name} needs examples: --x1 FILE.npy with shape [N, ${
+        network.entry.inputShape.join(", ")
+      }]`,
+    );
+  }
+  return {
+    kind: "kernel",
+    network,
+    x1: values.x1,
+    x2: values.x2,
+    out: values.out,
+    params: values.params,
+    method: oneOf("method", values.method, methods),
+    compute: oneOf("compute", values.compute, computes),
+    check: switches.check,
+    settings,
+  };
+}

@@ -1,0 +1,58 @@
+/**
+ * How the command line is used, and the error for using it otherwise.
+ *
+ * @module
+ */
+
+import { TangentsError } from "../mod.ts";
+import { models } from "../models/mod.ts";
+
+/** The call is off: the message says what was given, what was expected and what to do; exit status 2. */
+export class UsageError extends TangentsError {
+  /** The class name, for messages and logs. */
+  override name = "UsageError";
+}
+
+/** The text of `--help`. */
+export function help(): string {
+  const width = Math.max(...Object.keys(models).map((name) => name.length));
+  const list = Object.entries(models).map(([name, { inputShape, description }]) =>
+    `  ${name.padEnd(width)}  ${description}; one example is [${inputShape.join(", ")}]`
+  );
+  return `Neural tangent kernels.
+
+  deno task ntk                                   PyTorch's tutorial: 20 x 5 images, both methods, full,
+                                                  trace and diagonal, compared and timed
+  deno task ntk MODEL --x1 A.npy [--x2 B.npy]     the kernel of a network between two sets of examples
+
+MODEL is one of
+
+${list.join("\n")}
+
+Examples
+  --x1 FILE        first examples (.npy), along the first axis
+  --x2 FILE        second examples; without it, the kernel of the first with themselves
+
+Kernel
+  --method M       auto (default), jacobian-contraction or ntk-vector-products
+  --compute C      full (default): [N, M, O, O]; trace: [N, M], the sum over outputs; diagonal: [N, M, O]
+  --check          compute by the other method as well and compare
+  --params LIST    only these parameters: names separated by commas; * stands for anything (conv*.weight)
+
+Network
+  --weights DIR    parameters from DIR/NAME.npy, by PyTorch's names; without it they are random
+  --seed N         seed of random parameters (default 0)
+  --list           print the names and shapes of the network's parameters, and compute nothing
+
+Computing
+  --dtype T        float32 (default) or float64
+  --backend B      wasm (default) or reference (plain loops in float64: slow, for comparisons)
+
+Results
+  --out FILE       write the kernel to a .npy file; without it, it is printed
+  --json           print one line of JSON about what was done, and nothing else, on stdout
+  --help           this text
+  --version        the version
+
+Exit status: 0 done, 1 the computation or a check failed, 2 the call is off.`;
+}
