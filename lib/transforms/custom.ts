@@ -112,7 +112,7 @@ function mark<Args extends readonly unknown[], Out>(
 export function customVjp<Args extends readonly unknown[], Out, Residuals>(
   f: (...args: Args) => Out,
   forward: (...args: Args) => [Out, Residuals],
-  backward: (residuals: Residuals, cotangent: Out) => Args,
+  backward: (residuals: Residuals, cotangent: Out) => readonly [...Args],
 ): (...args: Args) => Out {
   [f, forward, backward].forEach((g) => checkFunction(g, "customVjp"));
   return (...args) =>

@@ -202,7 +202,7 @@ function convCotangentInput(
   cotangent: Tensor,
 ): Tensor {
   const { strides, lhsDilation, rhsDilation, padding, groups } = params;
-  if (sizeOf(cotangent.shape) === 0 || sizeOf(filter.shape) === 0) {
+  if ([input, filter, cotangent].some((x) => sizeOf(x.shape) === 0)) {
     return full(input.shape, input.dtype, 0);
   }
   const kernel = filter.shape.slice(2);

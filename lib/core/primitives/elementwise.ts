@@ -92,14 +92,12 @@ const binaryDerivatives: { [P in BinaryName]: readonly [Partial, Partial] } = {
     },
   ],
   pow: [
-    // b·a^(b − 1), and exactly 0 for b = 0, where a^(−1) may be infinite.
+    // b·a^(b − 1). Where both are 0 that is 0·∞: another exponent makes it 0, and keeps ∞ out of its own derivatives.
     (a, b) => {
       const zero = fullLike(b, 0);
-      return select(
-        binary("equal", b, zero),
-        zero,
-        mul(b, binary("pow", a, plus(b, -1))),
-      );
+      const bothZero = binary("bitAnd", binary("equal", a, zero), binary("equal", b, zero));
+      const exponent = select(bothZero, fullLike(b, 1), plus(b, -1));
+      return mul(b, binary("pow", a, exponent));
     },
     // y·log a, and 0 where a = 0 and y = 0, as the limit from above is.
     (a, _b, y) => {
