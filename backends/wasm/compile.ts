@@ -24,6 +24,8 @@ export interface CompileOptions {
   readonly threads: number;
   /** Whether the memory is shared. */
   readonly shared: boolean;
+  /** Estimated nanoseconds of a program's parallel work below which no other thread is woken. */
+  readonly shareAbove: number;
 }
 
 /** A program's module and what has to stand in memory when it runs. Words are 32 bits. */
@@ -53,10 +55,11 @@ export interface CompiledModule {
   readonly tableEntries: readonly { readonly word: number; readonly offset: number }[];
 }
 
-/** Estimated nanoseconds of a kernel below which one thread does it alone: a segment of its own costs about 1 µs. */
-const smallKernel = 8e3;
-/** Estimated nanoseconds of a program's parallel work below which no other thread is woken. */
-const smallProgram = 60e3;
+/**
+ * The part of `shareAbove` below which a kernel is done by one thread alone: a segment of its own costs about 1 µs,
+ * much less than waking a thread.
+ */
+const smallKernel = 1 / 8;
 /** Estimated nanoseconds of a chunk of tasks, unless that makes too few chunks. */
 const chunkWork = 10e3;
 /** At most this many chunks for each thread. */
@@ -172,7 +175,7 @@ export function compileModule(lowered: LoweredProgram, options: CompileOptions):
     threadScratchBytes = Math.max(threadScratchBytes, align(code.threadScratchBytes));
   }
 
-  const { segments, parallelWork } = makeSegments(phases, options.threads);
+  const { segments, parallelWork } = makeSegments(phases, options);
   const countersEnd = frameHeadBytes(segments.length);
   const placed = segments.map((segment): Segment => ({
     chunk: segment.chunk,
@@ -202,12 +205,13 @@ export function compileModule(lowered: LoweredProgram, options: CompileOptions):
 /** Cuts the phases into segments: long ones in chunks, short ones together on one thread. */
 function makeSegments(
   phases: readonly Phase[],
-  threads: number,
+  { threads, shareAbove }: CompileOptions,
 ): { segments: { steps: Phase[]; chunk: number | null }[]; parallelWork: number } {
-  const shares = (phase: Phase): boolean => phase.tasks > 1 && phase.work >= smallKernel;
+  const shares = (phase: Phase): boolean =>
+    phase.tasks > 1 && phase.work >= smallKernel * shareAbove;
   let parallelWork = 0;
   for (const phase of phases) if (shares(phase)) parallelWork += phase.work;
-  if (threads === 1 || parallelWork < smallProgram) parallelWork = 0;
+  if (threads === 1 || parallelWork < shareAbove) parallelWork = 0;
   const segments: { steps: Phase[]; chunk: number | null }[] = [];
   for (const phase of phases) {
     if (phase.tasks === 0) continue;

@@ -39,6 +39,8 @@ export class Device {
     readonly relaxed: boolean,
     shared: boolean,
     maximumMemory: number,
+    /** Estimated nanoseconds of parallel work above which a program is shared among threads. */
+    readonly shareAbove: number,
   ) {
     const memory = new LinearMemory(shared && threads > 1, maximumMemory);
     this.memory = memory;

@@ -48,6 +48,7 @@ export class WasmExecutable implements Executable {
       relaxed: device.relaxed,
       threads: device.threads.size,
       shared: device.memory.shared,
+      shareAbove: device.shareAbove,
     });
     this.#device = device;
     this.#lowered = lowered;

@@ -34,6 +34,11 @@ export interface WasmBackendOptions {
   readonly relaxed?: boolean | "auto";
   /** The most bytes of memory it takes; by default 4 GiB, which is also the most that there can be. */
   readonly maximumMemory?: number;
+  /**
+   * Programs whose work is estimated at fewer nanoseconds than this run on the calling thread alone; 60,000 by default,
+   * as waking a thread takes some 10,000. With 0 everything is shared that can be, which is for tests.
+   */
+  readonly shareAbove?: number;
 }
 
 /** The WebAssembly backend's own methods beside those of every backend. */
@@ -52,6 +57,8 @@ export interface WasmBackend extends Backend {
 
 /** Most threads by default: beyond it memory is the limit. */
 const mostThreads = 16;
+/** Work in estimated nanoseconds that is worth waking a thread for. */
+const wakeWork = 60e3;
 /** The most memory that 32-bit addresses reach. */
 const mostMemory = 2 ** 32;
 
@@ -61,8 +68,14 @@ class Wasm implements WasmBackend {
   readonly dtypes: readonly DType[] = dtypes;
   readonly #device: Device;
 
-  constructor(threads: number, relaxed: boolean, shared: boolean, maximumMemory: number) {
-    this.#device = new Device(this, threads, relaxed, shared, maximumMemory);
+  constructor(
+    threads: number,
+    relaxed: boolean,
+    shared: boolean,
+    maximumMemory: number,
+    shareAbove: number,
+  ) {
+    this.#device = new Device(this, threads, relaxed, shared, maximumMemory, shareAbove);
   }
 
   get threads(): number {
@@ -158,7 +171,7 @@ export function createWasmBackend(options: WasmBackendOptions = {}): WasmBackend
       "wasm: this engine has no WebAssembly SIMD; use a newer one, or the reference backend",
     );
   }
-  const { relaxed = "auto", threads, maximumMemory = mostMemory } = options;
+  const { relaxed = "auto", threads, maximumMemory = mostMemory, shareAbove = wakeWork } = options;
   if (relaxed !== "auto" && typeof relaxed !== "boolean") {
     throw new ArgumentError(
       `createWasmBackend: relaxed is ${relaxed}; expected true, false or "auto"`,
@@ -169,11 +182,17 @@ export function createWasmBackend(options: WasmBackendOptions = {}): WasmBackend
       'wasm: this engine has no relaxed SIMD; leave the option relaxed at "auto"',
     );
   }
+  if (!(shareAbove >= 0)) {
+    throw new ArgumentError(
+      `createWasmBackend: shareAbove is ${shareAbove}; expected a number of nanoseconds, at least 0`,
+    );
+  }
   return new Wasm(
     threads === undefined ? Math.min(mostThreads, engine.cores) : checkPositive(threads, "threads"),
     relaxed === "auto" ? engine.relaxedSimd : relaxed,
     engine.sharedMemory,
     Math.min(mostMemory, checkPositive(maximumMemory, "maximumMemory")),
+    shareAbove,
   );
 }
 
