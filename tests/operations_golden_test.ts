@@ -8,11 +8,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { type BackendName, setBackend } from "../backends/registry.ts";
 import type { DType } from "../lib/base/dtype.ts";
-import * as attention from "../lib/core/operations/attention.ts";
-import * as convolution from "../lib/core/operations/convolution.ts";
-import * as losses from "../lib/core/operations/losses.ts";
-import * as normalization from "../lib/core/operations/normalization.ts";
-import * as pooling from "../lib/core/operations/pooling.ts";
 import * as core from "../lib/core/mod.ts";
 import { Tensor, tensor } from "../lib/core/mod.ts";
 import { vjp } from "../lib/transforms/mod.ts";
@@ -46,14 +41,7 @@ const stored: StoredCase[] = JSON.parse(
   Deno.readTextFileSync(new URL("./data/operations/cases.json", import.meta.url)),
 );
 
-const functions: Record<string, unknown> = {
-  ...core,
-  ...attention,
-  ...convolution,
-  ...losses,
-  ...normalization,
-  ...pooling,
-};
+const functions: Record<string, unknown> = { ...core };
 
 function load({ shape, dtype, data }: StoredTensor): Tensor {
   return tensor(data.map(Number), { shape, dtype });
