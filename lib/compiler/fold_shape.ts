@@ -113,8 +113,27 @@ const slicing: FoldRule = (r, node) => {
 const padding: FoldRule = (r, node) => {
   const [x] = node.inputs;
   if (sameShape(r.shape(x), node.shape)) return x;
-  const { value } = node.params as PrimitiveParams["pad"];
-  return Object.is(r.constantOf(x), value) ? r.full(node.shape, node.dtype, value) : null;
+  const params = node.params as PrimitiveParams["pad"];
+  const { value } = params;
+  if (Object.is(r.constantOf(x), value)) return r.full(node.shape, node.dtype, value);
+  // Neighbouring axes that are not padded are one axis, so that pads of reshapes of one array are found to be equal.
+  const { low, high } = params;
+  const shape = r.shape(x);
+  const interior = params.interior.map((n, a) => shape[a] === 1 ? 0 : n);
+  const plain = shape.map((_, a) => low[a] === 0 && high[a] === 0 && interior[a] === 0);
+  const starts = shape.map((_, a) => a === 0 || !plain[a] || !plain[a - 1]);
+  if (starts.every((start) => start) || sizeOf(shape) === 0) return null;
+  const heads = range(shape.length).filter((a) => starts[a]);
+  const merged = (sizes: readonly number[]): number[] =>
+    heads.map((head, i) => sizeOf(sizes.slice(head, heads[i + 1])));
+  const pick = (list: readonly number[]): number[] => heads.map((a) => list[a]);
+  const padded = r.add({
+    ...node,
+    params: { low: pick(low), high: pick(high), interior: pick(interior), value },
+    inputs: [r.reshape(x, merged(shape))],
+    shape: merged(node.shape),
+  });
+  return r.reshape(padded, node.shape);
 };
 
 const flipping: FoldRule = (r, node) => {
@@ -154,6 +173,40 @@ const windowing: FoldRule = (r, node) => {
     : null;
 };
 
+/** Where windows stand side by side, their transpose only moves elements. */
+const joining: FoldRule = (r, node) => {
+  const params = node.params as PrimitiveParams["patchesTranspose"];
+  const { kernel, strides, dilation, sizes } = params;
+  const [y] = node.inputs;
+  const shape = r.shape(y);
+  const windows = kernel.length;
+  const leading = shape.slice(0, shape.length - 2 * windows);
+  const positions = shape.slice(leading.length + windows);
+  const adjacent = kernel.every((k, i) =>
+    k === 1 ? strides[i] === 1 || positions[i] === 1 : strides[i] === k && dilation[i] === 1
+  );
+  if (!adjacent || sizeOf(shape) === 0) return null;
+  const order = [
+    ...range(leading.length),
+    ...kernel.flatMap((_, i) => [leading.length + windows + i, leading.length + i]),
+  ];
+  const covered = [...leading, ...kernel.map((k, i) => k * positions[i])];
+  const joined = r.reshape(r.permute(y, order), covered);
+  const none = covered.map(() => 0);
+  return r.add({
+    primitive: "pad",
+    params: {
+      low: none,
+      high: [...leading.map(() => 0), ...sizes.map((n, i) => n - covered[leading.length + i])],
+      interior: none,
+      value: 0,
+    },
+    inputs: [joined],
+    shape: node.shape,
+    dtype: node.dtype,
+  });
+};
+
 const identity: FoldRule = (_, node) => node.inputs[0];
 
 /** Rules of shape operations, windows and identities. */
@@ -166,7 +219,7 @@ export const shapeFolds: FoldRules = {
   flip: flipping,
   concat: concatenation,
   patches: windowing,
-  patchesTranspose: windowing,
+  patchesTranspose: joining,
   alias: identity,
   stopGradient: identity,
   customDerivative: identity,
