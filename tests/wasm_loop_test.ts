@@ -478,6 +478,40 @@ Deno.test("loop kernels: long elementwise rows are cut into tasks that cover the
   }
 });
 
+Deno.test("loop kernels: large transpositions are tiled and cover every element", () => {
+  const random = new Random(15);
+  for (const [n, rows, columns] of [[1, 300, 257], [3, 101, 250], [2, 1000, 33], [1, 40, 5000]]) {
+    for (const dtype of ["float32", "float64", "bool"] as const) {
+      const total = n * rows * columns;
+      const kernel: LoopKernel = {
+        kind: "loop",
+        dims: [n, rows, columns],
+        outerRank: 3,
+        body: [
+          {
+            op: "load",
+            dtype,
+            view: { buffer: 0, offset: 0, strides: [rows * columns, 1, rows] },
+          },
+        ],
+        reduce: null,
+        epilogue: [],
+        out: dense(1, [n, rows, columns]),
+        mode: "set",
+        dtype,
+      };
+      const contents = [
+        Array.from({ length: total }, () => draw(random, dtype)),
+        new Array(total).fill(1),
+      ];
+      const expected = contents.map((buffer) => [...buffer]);
+      interpret(kernel, expected);
+      const buffers = buffersOf([dtype, dtype], contents);
+      assertEquals(runKernel(kernel, buffers, contents, randomSplit(random))[1], expected[1]);
+    }
+  }
+});
+
 Deno.test("loop kernels: adding to overlapping places keeps every addition", () => {
   // The transpose of a sliding window: out[n, p + k] += y[n, k, p].
   const random = new Random(10);
@@ -501,6 +535,102 @@ Deno.test("loop kernels: adding to overlapping places keeps every addition", () 
     interpret(kernel, expected);
     const buffers = buffersOf(["float32", "float32"], contents);
     assertEquals(runKernel(kernel, buffers, contents, randomSplit(random)), expected);
+  }
+});
+
+Deno.test("loop kernels: every function of a float inside a kernel agrees with a float64 evaluation", () => {
+  const random = new Random(16);
+  const unary = [
+    "neg",
+    "abs",
+    "sign",
+    "floor",
+    "ceil",
+    "round",
+    "exp",
+    "expm1",
+    "log",
+    "log1p",
+    "sqrt",
+    "rsqrt",
+    "sin",
+    "cos",
+    "atan",
+    "tanh",
+    "sigmoid",
+    "erf",
+  ] as const;
+  for (const op of [...unary, "pow", "atan2", "remainder"] as const) {
+    for (const dtype of ["float32", "float64"] as const) {
+      // Lengths with whole vectors and rests; a sum on top, too.
+      for (const [n, reduce] of [[1, null], [39, null], [75, "sum"]] as const) {
+        const binary = !(unary as readonly string[]).includes(op);
+        const kernel: LoopKernel = {
+          kind: "loop",
+          dims: [n],
+          outerRank: reduce === null ? 1 : 0,
+          body: [
+            { op: "load", dtype, view: { buffer: 0, offset: 0, strides: [1] } },
+            { op: "load", dtype, view: { buffer: 1, offset: 0, strides: [1] } },
+            { op, dtype, args: binary ? [0, 1] : [0] },
+          ],
+          reduce,
+          epilogue: [],
+          out: { buffer: 2, offset: 0, strides: reduce === null ? [1] : [] },
+          mode: "set",
+          dtype,
+        };
+        const draws = () => Array.from({ length: n }, () => Math.fround(random.next() * 4));
+        const contents = [draws(), draws(), new Array(reduce === null ? n : 1).fill(0)];
+        const expected = contents.map((buffer) => [...buffer]);
+        interpret(kernel, expected);
+        const actual = runKernel(kernel, buffersOf([dtype, dtype, dtype], contents), contents);
+        actual[2].forEach((value, i) =>
+          assert(
+            agree(value, expected[2][i], dtype === "float32" ? 1e-6 : 2e-15),
+            `${op} ${dtype}: got ${value}, expected ${expected[2][i]}`,
+          )
+        );
+      }
+    }
+  }
+});
+
+Deno.test("loop kernels: constant exponents and bounds take shorter code with the same values", () => {
+  const values = [0, -0, 1.5, -1.5, 2, -3, Infinity, -Infinity, NaN, 0.25, 1e-30];
+  for (const dtype of ["float32", "float64"] as const) {
+    for (const op of ["pow", "maximum", "minimum"] as const) {
+      for (const value of [0, -0, 1, 2, 3, -1, 0.5, NaN, Infinity]) {
+        for (const swapped of op === "pow" ? [false] : [false, true]) {
+          const kernel: LoopKernel = {
+            kind: "loop",
+            dims: [values.length],
+            outerRank: 1,
+            body: [
+              { op: "load", dtype, view: { buffer: 0, offset: 0, strides: [1] } },
+              { op: "constant", dtype, value },
+              { op, dtype, args: swapped ? [1, 0] : [0, 1] },
+            ],
+            reduce: null,
+            epilogue: [],
+            out: { buffer: 1, offset: 0, strides: [1] },
+            mode: "set",
+            dtype,
+          };
+          const contents = [values.map(Math.fround), values.map(() => 7)];
+          const expected = contents.map((buffer) => [...buffer]);
+          interpret(kernel, expected);
+          const actual = runKernel(kernel, buffersOf([dtype, dtype], contents), contents);
+          actual[1].forEach((got, i) =>
+            assert(
+              Object.is(got, expected[1][i]) ||
+                (op === "pow" && got !== 0 && Math.abs(got / expected[1][i] - 1) < 2e-7),
+              `${op}(${values[i]}, ${value}) is ${got}, not ${expected[1][i]}`,
+            )
+          );
+        }
+      }
+    }
   }
 });
 

@@ -6,7 +6,12 @@
 import type { DType } from "../../lib/base/dtype.ts";
 import type { Instruction, LoopKernel, View } from "../../lib/compiler/kernel.ts";
 import { storageBytes } from "../../lib/compiler/kernel.ts";
-import type { FunctionBuilder, FunctionReference, Local, ModuleBuilder } from "./assembler.ts";
+import {
+  FunctionBuilder,
+  type FunctionReference,
+  type Local,
+  type ModuleBuilder,
+} from "./assembler.ts";
 import {
   argumentsOf,
   mapInstruction,
@@ -17,8 +22,15 @@ import {
   scratchBuffer,
   stridesOf,
 } from "./loop_normalize.ts";
-import { emitOperation, type LaneCount, neededFunction, pushConstant } from "./loop_operations.ts";
-import { type LoopPlan, planLoop, taskWork } from "./loop_plan.ts";
+import {
+  emitOperation,
+  type LaneCount,
+  neededFunction,
+  pushConstant,
+  wantsConstants,
+} from "./loop_operations.ts";
+import { type LoopPlan, overlappingDims, planLoop, taskWork } from "./loop_plan.ts";
+import { ConstantPool } from "./math_lanes.ts";
 import { Reducer } from "./loop_reduce.ts";
 import { type EmittedKernel, nothing, runParameters } from "./loop_interface.ts";
 
@@ -27,15 +39,17 @@ const splitWork = 4 * taskWork;
 /** The most pieces that it is cut into. */
 const mostPieces = 64;
 
-let serial = 0;
-
 /** The code for a loop kernel. */
 export function emitLoop(module: ModuleBuilder, kernel: LoopKernel): EmittedKernel {
   const normal = normalize(kernel);
   if (normal === null) return nothing;
   const split = splitReduction(normal);
   if (split === null) {
-    const { run, tasks } = emitOne(module, normal);
+    const tiles = tileTranspose(normal);
+    const { run, tasks } = tiles === null ? emitOne(module, normal) : joinTasks(
+      module,
+      tiles.map((tile) => emitOne(module, tile, tile.dims.length - 1)),
+    );
     return { phases: [{ run, tasks }], sharedScratchBytes: 0, threadScratchBytes: 0 };
   }
   const pieces = split.pieces.map((piece) => emitOne(module, normalize(piece)!));
@@ -54,7 +68,7 @@ function joinTasks(
 ): { run: FunctionReference; tasks: number } {
   if (parts.length === 1) return parts[0];
   const tasks = parts.reduce((sum, part) => sum + part.tasks, 0);
-  const run = module.addFunction(`pieces${serial++}`, runParameters, [], (f) => {
+  const run = module.addFunction("pieces", runParameters, [], (f) => {
     const [begin, end] = [f.parameter(3), f.parameter(4)];
     let first = 0;
     for (const part of parts) {
@@ -152,21 +166,74 @@ function splitReduction(
   return { pieces, final, bytes: stride * storageBytes(dtype) };
 }
 
-/** A normalized kernel as one function. */
+/** Elements of the vector dim in one tile of a transposition: a cache line or two. */
+const tileWidth = 16;
+
+/**
+ * A large elementwise kernel whose result is contiguous along one dim and some load along another, cut into narrow tiles:
+ * within a tile the lines that the load touches stay in the cache until all of their elements are used. Null where that
+ * does not apply.
+ */
+function tileTranspose(kernel: LoopKernel): LoopKernel[] | null {
+  const { dims, out } = kernel;
+  if (kernel.reduce !== null || product(dims) < 2 * taskWork) return null;
+  if (overlappingDims(kernel).size > 0) return null;
+  const v = out.strides.indexOf(1);
+  if (v < 0 || dims[v] < 2 * tileWidth) return null;
+  let m = -1;
+  for (const instruction of kernel.body) {
+    if (instruction.op !== "load" || Math.abs(instruction.view.strides[v]) < tileWidth) continue;
+    const unit = instruction.view.strides.findIndex((stride) => Math.abs(stride) === 1);
+    if (unit >= 0 && unit !== v && dims[unit] >= tileWidth) m = unit;
+  }
+  if (m < 0) return null;
+  const others = dims.map((_, d) => d).filter((d) => d !== v && d !== m);
+  const count = Math.floor(dims[v] / tileWidth);
+  const tile = (first: number, repeat: number, width: number): LoopKernel => {
+    const map = (s: readonly number[]) => [
+      ...others.map((d) => s[d]),
+      s[v] * tileWidth,
+      s[m],
+      s[v],
+    ];
+    const offset = first * tileWidth;
+    return {
+      ...kernel,
+      dims: [...others.map((d) => dims[d]), repeat, dims[m], width],
+      outerRank: dims.length + 1,
+      body: kernel.body.map((i) => mapInstruction(i, map, (s) => s[v] * offset)),
+      out: { ...out, offset: out.offset + offset, strides: map(out.strides) },
+    };
+  };
+  const tiles = [tile(0, count, tileWidth)];
+  const rest = dims[v] - count * tileWidth;
+  if (rest > 0) tiles.push(tile(count, 1, rest));
+  return tiles;
+}
+
+/** A normalized kernel as one function; the vector dim may be given. */
 function emitOne(
   module: ModuleBuilder,
   kernel: LoopKernel,
+  vector: number | null = null,
 ): { run: FunctionReference; tasks: number } {
   const nodes: (Instruction | null)[] = [...kernel.body];
   if (kernel.reduce !== null) nodes.push(null, ...kernel.epilogue);
   const bodyNodes = reachable(nodes, [kernel.body.length - 1]);
-  const plan = planLoop(kernel, nodes, bodyNodes);
+  const plan = planLoop(kernel, nodes, bodyNodes, vector);
   // Functions that the body calls come first.
   for (const node of nodes) {
     if (node !== null && "args" in node) neededFunction(module, node.op, node.dtype);
   }
-  const run = module.addFunction(`loop${serial++}`, runParameters, [], (f) => {
-    new LoopEmitter(module, f, kernel, nodes, bodyNodes, plan).emit();
+  const run = module.addFunction("loop", runParameters, [], (f) => {
+    const pooled = nodes.some((node) => node !== null && wantsConstants(node.op, node.dtype));
+    const pool = pooled ? new ConstantPool() : null;
+    if (pool !== null) {
+      const dry = new FunctionBuilder(f.reference);
+      new LoopEmitter(module, dry, kernel, nodes, bodyNodes, plan, pool).emit();
+      pool.define(f);
+    }
+    new LoopEmitter(module, f, kernel, nodes, bodyNodes, plan, pool).emit();
   });
   return { run, tasks: plan.tasks };
 }
@@ -215,6 +282,7 @@ class LoopEmitter {
     readonly nodes: readonly (Instruction | null)[],
     readonly bodyNodes: readonly number[],
     readonly plan: LoopPlan,
+    readonly pool: ConstantPool | null,
   ) {
     this.lanes = plan.lanes;
     this.#resultNode = kernel.body.length;
@@ -698,6 +766,8 @@ class LoopEmitter {
           instruction.dtype,
           operands,
           this.lanes,
+          // Only whole vectors are worth code in place.
+          valid === this.lanes ? this.pool : null,
         );
     }
     f.set(local);

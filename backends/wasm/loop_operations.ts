@@ -15,8 +15,8 @@ import type {
   ModuleBuilder,
   OpName,
 } from "./assembler.ts";
-import { isMathName, mathFunction } from "./math.ts";
-import { Lanes } from "./math_lanes.ts";
+import { emitMath, isInlined, isMathName, mathFunction } from "./math.ts";
+import { type ConstantPool, Lanes } from "./math_lanes.ts";
 
 /** How many elements a vector holds. */
 export type LaneCount = 2 | 4;
@@ -26,6 +26,11 @@ export interface Operand {
   readonly local: Local;
   readonly dtype: DType;
   readonly constant?: number;
+}
+
+/** Whether an operation's code has constants that are worth keeping in locals. */
+export function wantsConstants(op: string, dtype: DType): boolean {
+  return isInlined(op) && (dtype === "float32" || dtype === "float64");
 }
 
 /** The calls that an operation may need, collected before its function is built. */
@@ -78,6 +83,7 @@ export function emitOperation(
   dtype: DType,
   args: readonly Operand[],
   lanes: LaneCount,
+  pool: ConstantPool | null,
 ): void {
   if (op === "cast") return emitCast(f, args[0], dtype);
   if (op === "bitcast") return emitBitcast(f, args[0], dtype);
@@ -90,9 +96,9 @@ export function emitOperation(
   }
   switch (args[0].dtype) {
     case "float32":
-      return emitFloat(module, f, op, "f32x4", args);
+      return emitFloat(module, f, op, "f32x4", args, pool);
     case "float64":
-      return emitFloat(module, f, op, "f64x2", args);
+      return emitFloat(module, f, op, "f64x2", args, pool);
     case "bool":
       return emitBool(f, op, args);
     default:
@@ -107,8 +113,9 @@ function emitFloat(
   op: string,
   shape: "f32x4" | "f64x2",
   args: readonly Operand[],
+  pool: ConstantPool | null,
 ): void {
-  const l = new Lanes(f, shape);
+  const l = new Lanes(f, shape, pool);
   const a = args[0].local;
   const b = args[1]?.local;
   const constant = args[1]?.constant;
@@ -169,8 +176,7 @@ function emitFloat(
       break;
   }
   if (!isMathName(op)) throw unknownOperation(op, shape);
-  for (const arg of args) f.get(arg.local);
-  f.call(mathFunction(module, op, shape));
+  emitMath(module, f, op, shape, args.map((arg) => arg.local), pool);
 }
 
 /** An operation on masks. */

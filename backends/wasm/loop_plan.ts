@@ -74,11 +74,12 @@ export function overlappingDims(kernel: LoopKernel): Set<number> {
   return overlapping;
 }
 
-/** Chooses the plan. */
+/** Chooses the plan; the vector dim may be given. */
 export function planLoop(
   kernel: LoopKernel,
   nodes: readonly (Instruction | null)[],
   bodyNodes: readonly number[],
+  forced: number | null = null,
 ): LoopPlan {
   const lanes: LaneCount =
     nodes.some((node, i) =>
@@ -91,7 +92,7 @@ export function planLoop(
   const overlapping = overlappingDims(kernel);
   let best = { cost: Infinity, dim: -1 };
   for (let d = 0; d < dims.length; d++) {
-    if (d < outerRank && kernel.out.strides[d] === 0) continue;
+    if (d < outerRank && kernel.out.strides[d] === 0 || (forced ?? d) !== d) continue;
     const isReduced = d >= outerRank;
     let each = vectorCost(nodes, bodyNodes, d, lanes);
     if (kernel.reduce === null) {

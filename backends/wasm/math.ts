@@ -14,7 +14,7 @@ import {
   logarithmOfOnePlus,
   logisticSigmoid,
 } from "./math_exponential.ts";
-import { Lanes, type LaneShape, type Term } from "./math_lanes.ts";
+import { type ConstantPool, Lanes, type LaneShape, type Term } from "./math_lanes.ts";
 import { addRemainder, errorFunction, power } from "./math_power.ts";
 import {
   addReduceHuge,
@@ -100,6 +100,42 @@ export function mathFunction(
     });
   });
 }
+
+/**
+ * Pushes `name` of a vector, by code in place where that is short and constants can be shared, else by a call. The result
+ * is the same to the last bit.
+ */
+export function emitMath(
+  module: ModuleBuilder,
+  f: FunctionBuilder,
+  name: MathName,
+  shape: LaneShape,
+  operands: readonly Local[],
+  pool: ConstantPool | null,
+): void {
+  const term = pool === null ? null : common(new Lanes(f, shape, pool), name, operands[0]);
+  if (term !== null) {
+    new Lanes(f, shape, pool).push(term);
+    return;
+  }
+  for (const operand of operands) f.get(operand);
+  f.call(mathFunction(module, name, shape));
+}
+
+/** Whether `emitMath` writes the function in place. */
+export function isInlined(name: string): boolean {
+  return inlinedNames.includes(name);
+}
+
+const inlinedNames: readonly string[] = [
+  "exp",
+  "expm1",
+  "log",
+  "log1p",
+  "tanh",
+  "sigmoid",
+  "erf",
+];
 
 /** The scalar functions that a body calls; they are added before it. */
 function helpersOf(module: ModuleBuilder, name: MathName): FunctionReference[] {

@@ -11,6 +11,46 @@ export type LaneShape = "f32x4" | "f64x2";
 /** Something that leaves one value on the stack: a local, a number (in every lane), or emitted code. */
 export type Term = Local | number | (() => void);
 
+/**
+ * Constants that a function keeps in locals from its start on, because engines build a vector constant anew wherever it is
+ * used. A first pass over throwaway code records them, a second uses them.
+ */
+export class ConstantPool {
+  readonly #vectors = new Map<string, Uint8Array>();
+  #locals: Map<string, Local> | null = null;
+
+  /** Ends the recording: the constants recorded so far become locals of the function. */
+  define(f: FunctionBuilder): void {
+    this.#locals = new Map();
+    for (const [key, bytes] of this.#vectors) {
+      const local = f.local("v128");
+      f.v128Const(bytes).set(local);
+      this.#locals.set(key, local);
+    }
+  }
+
+  /** Pushes a vector of 16 bytes. */
+  push(f: FunctionBuilder, bytes: Uint8Array): void {
+    const key = bytes.join();
+    const local = this.#locals?.get(key);
+    if (local !== undefined) {
+      f.get(local);
+      return;
+    }
+    // Zero and all ones need no load.
+    const plain = bytes.every((byte) => byte === 0) || bytes.every((byte) => byte === 255);
+    if (this.#locals === null && !plain) this.#vectors.set(key, bytes.slice());
+    f.v128Const(bytes);
+  }
+}
+
+/** The bytes of a vector of equal numbers. */
+function splatBytes(shape: LaneShape, value: number): Uint8Array {
+  const array = shape === "f32x4" ? new Float32Array(4) : new Float64Array(2);
+  array.fill(value);
+  return new Uint8Array(array.buffer);
+}
+
 /** Writes arithmetic on vectors as expressions. Terms are emitted each time they are used: `keep` what is used twice. */
 export class Lanes {
   /** The function that receives the code. */
@@ -20,17 +60,20 @@ export class Lanes {
   /** The integer lanes of the same width. */
   readonly integers: "i32x4" | "i64x2";
 
-  constructor(f: FunctionBuilder, shape: LaneShape) {
+  /** Where constants come from, if not from the code itself. */
+  readonly pool: ConstantPool | null;
+
+  constructor(f: FunctionBuilder, shape: LaneShape, pool: ConstantPool | null = null) {
     this.f = f;
     this.shape = shape;
+    this.pool = pool;
     this.integers = shape === "f32x4" ? "i32x4" : "i64x2";
   }
 
   /** Leaves the term on the stack. */
   push(term: Term): void {
     if (typeof term === "number") {
-      if (this.shape === "f32x4") this.f.f32x4Splat(term);
-      else this.f.f64x2Splat(term);
+      this.#constant(splatBytes(this.shape, term));
     } else if (typeof term === "function") term();
     else this.f.get(term);
   }
@@ -41,6 +84,11 @@ export class Lanes {
     this.push(term);
     this.f.set(local);
     return local;
+  }
+
+  #constant(bytes: Uint8Array): void {
+    if (this.pool === null) this.f.v128Const(bytes);
+    else this.pool.push(this.f, bytes);
   }
 
   #apply(name: string, terms: readonly Term[]): Term {
@@ -106,7 +154,7 @@ export class Lanes {
           bytes.setUint32(i, Number(BigInt.asUintN(32, value)), true);
         }
       }
-      this.f.v128Const(new Uint8Array(bytes.buffer));
+      this.#constant(new Uint8Array(bytes.buffer));
     };
   }
 

@@ -18,7 +18,9 @@ import type { Memory } from "./interpret_kernel.ts";
 export type Split = (tasks: number) => readonly (readonly [begin: number, end: number])[];
 
 /** All tasks at once. */
-export const whole: Split = (tasks) => [[0, tasks]];
+export function whole(tasks: number): readonly (readonly [begin: number, end: number])[] {
+  return [[0, tasks]];
+}
 
 /** The typed array of a buffer in WebAssembly's memory; bool takes 4 bytes. */
 function arrayOf(
