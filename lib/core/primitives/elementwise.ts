@@ -94,9 +94,10 @@ const binaryDerivatives: { [P in BinaryName]: readonly [Partial, Partial] } = {
   pow: [
     // b·a^(b − 1). Where both are 0 that is 0·∞: another exponent makes it 0, and keeps ∞ out of its own derivatives.
     (a, b) => {
-      const zero = fullLike(b, 0);
-      const bothZero = binary("bitAnd", binary("equal", a, zero), binary("equal", b, zero));
-      const exponent = select(bothZero, fullLike(b, 1), plus(b, -1));
+      const less = plus(b, -1);
+      const atZero = select(binary("equal", a, fullLike(a, 0)), fullLike(b, 1), less);
+      // Nested, so that with a known exponent the outer choice is made when the program is compiled.
+      const exponent = select(binary("equal", b, fullLike(b, 0)), atZero, less);
       return mul(b, binary("pow", a, exponent));
     },
     // y·log a, and 0 where a = 0 and y = 0, as the limit from above is.
