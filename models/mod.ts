@@ -6,9 +6,13 @@
 
 import type { Tensor } from "../mod.ts";
 import type { Module } from "../lib/nn/mod.ts";
+import { DigitsCNN } from "./digits_cnn.ts";
+import { MLP } from "./mlp.ts";
+import { ResidualBlock, ResNet } from "./resnet.ts";
+import { Transformer } from "./transformer.ts";
 import { CNN } from "./tutorial_cnn.ts";
 
-export { CNN };
+export { CNN, DigitsCNN, MLP, ResidualBlock, ResNet, Transformer };
 
 /** A network that can be made by its name. */
 export interface ModelEntry {
@@ -20,7 +24,7 @@ export interface ModelEntry {
   readonly inputDType: "float32" | "int32";
   /** The number of different tokens; null for real numbers. */
   readonly tokens: number | null;
-  /** Makes the network; its parameters come from the seed set by `manualSeed`. */
+  /** Makes the network, ready for a kernel; its parameters come from the seed set by `manualSeed`. */
   create(): Module & { forward(x: Tensor): Tensor };
 }
 
@@ -45,4 +49,26 @@ function image(
  */
 export const models: Readonly<Record<string, ModelEntry>> = {
   "tutorial-cnn": image("the CNN of the PyTorch tutorial", [3, 32, 32], () => new CNN()),
+  "digits-mlp": image(
+    "a fully connected network for 8 × 8 digits",
+    [1, 8, 8],
+    () => new MLP([64, 256, 256, 10]),
+  ),
+  "digits-cnn": image(
+    "a CNN with batch normalization, pooling and grouped convolutions for 8 × 8 digits",
+    [1, 8, 8],
+    () => new DigitsCNN().eval(),
+  ),
+  "digits-resnet": image(
+    "a residual network with group normalization for 8 × 8 digits",
+    [1, 8, 8],
+    () => new ResNet(),
+  ),
+  transformer: {
+    description: "a transformer of one block for sequences of twelve tokens",
+    inputShape: [12],
+    inputDType: "int32",
+    tokens: 50,
+    create: () => new Transformer(),
+  },
 };

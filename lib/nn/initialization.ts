@@ -4,12 +4,10 @@
  * @module
  */
 
-import type { DType } from "../base/dtype.ts";
 import { ArgumentError, DTypeError } from "../base/errors.ts";
-import { type Shape, sizeOf } from "../base/shape.ts";
-import { apply } from "../core/apply.ts";
-import { fromHost } from "../core/operations/creation.ts";
-import { tensor } from "../core/operations/creation.ts";
+import type { Shape } from "../base/shape.ts";
+import { fromHost, ones, zeros } from "../core/operations/creation.ts";
+import { normal, uniform } from "../core/operations/random.ts";
 import type { Tensor } from "../core/tensor.ts";
 
 /** Options of every layer with parameters. */
@@ -52,14 +50,46 @@ export function manualSeed(seed: number): void {
   globalGenerator = { seed: checkSeed(seed, "manualSeed"), count: 0 };
 }
 
-/** What a layer draws its initial values from. */
+/**
+ * The generator's next key. It is made on the host by SplitMix64 (Steele, Lea, Flood 2014): as data rather than as part
+ * of the graph, so that all layers of one shape share a program, and unlike any key of `randomKey` with a small seed.
+ */
+function takeKey(generator: Generator): Tensor {
+  const wrap = (x: bigint): bigint => BigInt.asUintN(64, x);
+  let z = wrap(BigInt(generator.seed) + BigInt(++generator.count) * 0x9e3779b97f4a7c15n);
+  z = wrap((z ^ (z >> 30n)) * 0xbf58476d1ce4e5b9n);
+  z = wrap((z ^ (z >> 27n)) * 0x94d049bb133111ebn);
+  z ^= z >> 31n;
+  return fromHost(Uint32Array.of(Number(z >> 32n), Number(z & 0xffffffffn)), [2], "uint32");
+}
+
+/**
+ * The next key after `manualSeed`: for the initial values of parameters of one's own, and for layers that draw while they
+ * run.
+ *
+ * @example
+ * ```ts
+ * import { random } from "@tangents/ntk";
+ * import { nextKey, parameter } from "@tangents/ntk/nn";
+ * const positions = parameter(random.normal(nextKey(), [12, 32], { std: 0.02 }));
+ * console.log(positions.shape); // [12, 32]
+ * ```
+ */
+export function nextKey(): Tensor {
+  return takeKey(globalGenerator);
+}
+
+/** What a layer takes its initial values from. */
 export class Initializer {
-  /** The dtype of what is drawn. */
-  readonly dtype: DType;
+  /** The dtype of what is made. */
+  readonly dtype: "float32" | "float64";
   readonly #generator: Generator;
 
   /** From a layer's options. Throws an `ArgumentError` or a `DTypeError` for options that are not valid. */
   constructor(options: ParameterOptions, where: string) {
+    if (typeof options !== "object" || options === null) {
+      throw new ArgumentError(`${where}: expected an object of options, got ${String(options)}`);
+    }
     const { dtype = "float32", seed } = options;
     if (dtype !== "float32" && dtype !== "float64") {
       throw new DTypeError(`${where}: dtype is ${String(dtype)}; expected float32 or float64`);
@@ -70,25 +100,25 @@ export class Initializer {
       : { seed: checkSeed(seed, where), count: 0 };
   }
 
-  /** The next key. */
-  #key(): Tensor {
-    const { seed } = this.#generator;
-    // Threefry takes any two words as a key; the count is far below the bits that a large seed adds to it.
-    const high = Math.floor(seed / 2 ** 32) * 2 ** 11;
-    const words = Uint32Array.of(seed, (high + this.#generator.count++) >>> 0);
-    return fromHost(words, [2], "uint32");
-  }
-
   /** Uniform numbers from −bound to bound. */
   uniform(shape: Shape, bound: number): Tensor {
-    const bits = apply("randomBits", { length: sizeOf(shape) }, this.#key());
-    const shifted = apply(
-      "shiftRight",
-      {},
-      bits,
-      tensor([8], { dtype: "uint32" }).broadcastTo(bits.shape),
-    );
-    return shifted.to(this.dtype).mul(2 ** -24).sub(0.5).mul(2 * bound).reshape(shape);
+    const range = { low: -bound, high: bound, dtype: this.dtype };
+    return uniform(takeKey(this.#generator), shape, range);
+  }
+
+  /** Standard normal numbers. */
+  normal(shape: Shape): Tensor {
+    return normal(takeKey(this.#generator), shape, { dtype: this.dtype });
+  }
+
+  /** Ones. */
+  ones(shape: Shape): Tensor {
+    return ones(shape, { dtype: this.dtype });
+  }
+
+  /** Zeros. */
+  zeros(shape: Shape): Tensor {
+    return zeros(shape, { dtype: this.dtype });
   }
 }
 
@@ -97,5 +127,5 @@ export class Initializer {
  * weights it is the Kaiming distribution of He et al. (2015) with a = √5.
  */
 export function uniformByFanIn(init: Initializer, shape: Shape, fanIn: number): Tensor {
-  return init.uniform(shape, fanIn > 0 ? 1 / Math.sqrt(fanIn) : 0);
+  return init.uniform(shape, 1 / Math.sqrt(fanIn));
 }

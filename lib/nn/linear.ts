@@ -7,6 +7,7 @@
 import { ShapeError } from "../base/errors.ts";
 import { formatShape } from "../base/shape.ts";
 import { checkCount } from "../core/operations/checks.ts";
+import { einsum } from "../core/operations/einsum.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { Initializer, type ParameterOptions, uniformByFanIn } from "./initialization.ts";
 import { Module } from "./module.ts";
@@ -63,5 +64,56 @@ export class Linear extends Module {
     }
     const y = x.matmul(this.weight.transpose());
     return this.bias === null ? y : y.add(this.bias);
+  }
+}
+
+/**
+ * xᵀ A y + b for each output: inputs [..., in1Features] and [..., in2Features], output [..., outFeatures]. As
+ * `torch.nn.Bilinear`, with its names, shapes and initial distribution.
+ *
+ * @example
+ * ```ts
+ * import { ones } from "@tangents/ntk";
+ * import { Bilinear } from "@tangents/ntk/nn";
+ * console.log(new Bilinear(3, 4, 2).forward(ones([5, 3]), ones([5, 4])).shape); // [5, 2]
+ * ```
+ */
+export class Bilinear extends Module {
+  /** The matrices A, [outFeatures, in1Features, in2Features]. */
+  weight: Tensor;
+  /** The vector b, [outFeatures], or null. */
+  bias: Tensor | null;
+
+  /** A layer of the given sizes. Throws an `ArgumentError` for sizes that are not integers ≥ 1. */
+  constructor(
+    in1Features: number,
+    in2Features: number,
+    outFeatures: number,
+    options: LinearOptions = {},
+  ) {
+    super();
+    checkCount(in1Features, 1, "Bilinear: in1Features");
+    checkCount(in2Features, 1, "Bilinear: in2Features");
+    checkCount(outFeatures, 1, "Bilinear: outFeatures");
+    const init = new Initializer(options, "Bilinear");
+    const weight = uniformByFanIn(init, [outFeatures, in1Features, in2Features], in1Features);
+    this.weight = parameterField(this, "weight", weight);
+    this.bias = options.bias ?? true
+      ? parameterField(this, "bias", uniformByFanIn(init, [outFeatures], in1Features))
+      : null;
+  }
+
+  /** xᵀ A y + b. Throws a `ShapeError` where the inputs do not fit. */
+  forward(x: Tensor, y: Tensor): Tensor {
+    const [outputs, first, second] = this.weight.shape;
+    if (x.shape.at(-1) !== first || y.shape.at(-1) !== second) {
+      throw new ShapeError(
+        `Bilinear(${first}, ${second}, ${outputs}): expected inputs [..., ${first}] and [..., ${second}], got ${
+          formatShape(x.shape)
+        } and ${formatShape(y.shape)}`,
+      );
+    }
+    const z = einsum("...i,oij,...j->...o", x, this.weight, y);
+    return this.bias === null ? z : z.add(this.bias);
   }
 }
