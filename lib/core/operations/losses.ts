@@ -138,6 +138,15 @@ function classWeight(
   return given;
 }
 
+/** Throws an `ArgumentError` for a target that is known and not one of the classes. */
+function checkClasses(target: Tensor, count: number, where: string): void {
+  const wrong = target.host?.find((c) => c < 0 || c >= count);
+  if (wrong === undefined) return;
+  throw new ArgumentError(
+    `${where}: target ${wrong} is not one of the ${count} classes 0 to ${count - 1}`,
+  );
+}
+
 /** −weight · log-probability of each target class, and the targets' weights. */
 function pickClasses(
   logProbabilities: Tensor,
@@ -155,6 +164,7 @@ function pickClasses(
       }, got ${formatShape(target.shape)}`,
     );
   }
+  checkClasses(target, logProbabilities.shape[axis], where);
   const shape = logProbabilities.shape.map((n, i) => i === axis ? 1 : n);
   const picked = reshape(
     takeAlongAxis(logProbabilities, reshape(index, shape), axis),
