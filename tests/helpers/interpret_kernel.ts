@@ -143,6 +143,13 @@ export function operate(op: string, from: DType, args: readonly number[]): numbe
   throw new Error(`interpreter: ${op}`);
 }
 
+/** A cast: integers wrap, only floats saturate. */
+function castElement(value: number, from: DType, to: DType): number {
+  if (from === "uint32" && to === "int32") return value | 0;
+  if (from === "int32" && to === "uint32") return value >>> 0;
+  return castScalar(value, to);
+}
+
 /** The bits of a value as another dtype. */
 function bitcast(value: number, from: DType, to: DType): number {
   if (from === "float32") bitsView.setFloat32(0, value);
@@ -202,7 +209,11 @@ function run(
           : values[instruction.args[2]];
         break;
       case "cast":
-        value = castScalar(values[instruction.args[0]], instruction.dtype);
+        value = castElement(
+          values[instruction.args[0]],
+          dtypes[instruction.args[0]],
+          instruction.dtype,
+        );
         break;
       case "bitcast":
         value = bitcast(
