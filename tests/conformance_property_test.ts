@@ -8,10 +8,11 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { referenceBackend } from "../backends/reference/mod.ts";
+import { createWasmBackend } from "../backends/wasm/mod.ts";
 import type { Backend } from "../lib/compiler/backend.ts";
-import type { Program } from "../lib/compiler/program.ts";
 import { Draft } from "./helpers/conformance_draft.ts";
 import { firstMismatch, runProgram } from "./helpers/conformance_run.ts";
+import { randomProgram } from "./helpers/random_program.ts";
 
 /** A tensor as a function of its index. */
 interface Model {
@@ -208,18 +209,19 @@ function elements({ shape, at }: Model): Float32Array {
   return Float32Array.from({ length: product(shape) }, (_, i) => at(unravel(i, shape)));
 }
 
-/** The last output of a program without inputs beside the draft's own. */
+/** Some values of a draft, computed by a backend. */
 async function runDraft(
   backend: Backend,
   draft: Draft,
   ...outputs: number[]
 ): Promise<Float32Array[]> {
   const { program, inputs } = draft.finish("views", { kind: "exact" }, ...outputs);
-  const results = await runProgram(backend, program as Program, inputs);
+  const results = await runProgram(backend, program, inputs);
   return results.map(({ data }) => data as Float32Array);
 }
 
-const backends: readonly Backend[] = [referenceBackend];
+const wasm = createWasmBackend({ threads: 2 });
+const backends: readonly Backend[] = [referenceBackend, wasm];
 
 for (const backend of backends) {
   Deno.test(`${backend.name}: chains of views are compositions of index functions`, async () => {
@@ -268,3 +270,20 @@ for (const backend of backends) {
     );
   });
 }
+
+Deno.test("wasm: random programs give what the reference backend gives", async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.nat(1_000_000), fc.integer({ min: 2, max: 40 }), async (seed, length) => {
+      const { program, inputs } = randomProgram(seed, length);
+      const data = inputs.map((values) => ({ data: values, dtype: "float64" as const }));
+      const expected = await runProgram(referenceBackend, program, data);
+      const results = await runProgram(wasm, program, data);
+      results.forEach((result, i) => {
+        const tolerance = { kind: "scale" as const, factor: 1e5 };
+        const mismatch = firstMismatch(result.data, expected[i].data, tolerance);
+        assert(mismatch === null, `output ${i}: ${mismatch}`);
+      });
+    }),
+    { numRuns: 300 },
+  );
+});

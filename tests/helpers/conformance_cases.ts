@@ -6,6 +6,7 @@
 
 import { compositionCases } from "./conformance_cases_composition.ts";
 import { elementwiseCases } from "./conformance_cases_elementwise.ts";
+import { largeCases } from "./conformance_cases_large.ts";
 import { movementCases } from "./conformance_cases_movement.ts";
 import { numericCases } from "./conformance_cases_numeric.ts";
 import type { ConformanceCase } from "./conformance_run.ts";
@@ -16,9 +17,10 @@ export function* conformanceCases(): Iterable<ConformanceCase> {
   yield* movementCases();
   yield* numericCases();
   yield* compositionCases();
+  yield* largeCases();
 }
 
-/** The cases by primitive, and "composition". */
+/** The cases by primitive; "composition" and "large" hold programs of several. */
 export function conformanceGroups(): Map<string, ConformanceCase[]> {
   return Map.groupBy(conformanceCases(), ({ group }) => group);
 }

@@ -35,7 +35,7 @@ export type Tolerance =
 export interface ConformanceCase {
   /** Says all that matters: primitive, dtype, shape, view. */
   readonly name: string;
-  /** The primitive under test, or "composition". */
+  /** The primitive under test, or "composition" or "large". */
   readonly group: string;
   /** What is run. */
   readonly program: Program;
