@@ -82,3 +82,39 @@ Deno.test("operations on broadcasts are computed before they are repeated", () =
     ["constant[1,3]", "constant[1,3]", "mul[1,3]", "exp[1,3]", "broadcast[5,3]"],
   );
 });
+
+Deno.test("pads beside each other that are added are one concatenation", () => {
+  const b = new ProgramBuilder();
+  const none = [0, 0];
+  const part = (low: number, size: number): number =>
+    b.add(
+      "pad",
+      { low: [0, low], high: [0, 9 - low - size], interior: none, value: 0 },
+      b.input([2, size], "float64"),
+    );
+  const sum = b.add("add", {}, b.add("add", {}, part(5, 3), part(2, 3)), part(0, 1));
+  const program = b.build(sum);
+  const simplified = simplify(program);
+  assertEquals(
+    simplified.nodes.map((n) => n.primitive).filter((p) => p !== "constant" && p !== "full"),
+    ["concat", "pad"],
+  );
+  const inputs = program.inputs.map((id, i) =>
+    Float64Array.from({ length: program.nodes[id].shape[1] * 2 }, (_, j) => 10 * i + j)
+  );
+  const expected = runReference(program, inputs);
+  assertEquals(firstDifference(expected, runReference(simplified, inputs)), null);
+  assertEquals(differs(expected, lower(simplified), inputs), null);
+});
+
+Deno.test("windows side by side are put together without a kernel", () => {
+  const b = new ProgramBuilder();
+  const y = b.input([3, 2, 2, 4, 4], "float64");
+  const params = { kernel: [2, 2], strides: [2, 2], dilation: [1, 1], sizes: [8, 8] };
+  const x = b.add("neg", {}, b.add("patchesTranspose", params, y));
+  const program = b.build(x);
+  const lowered = lower(simplify(program));
+  assertEquals(lowered.kernels.length, 1);
+  const inputs = [Float64Array.from({ length: 3 * 64 }, (_, i) => i)];
+  assertEquals(differs(runReference(program, inputs), lowered, inputs), null);
+});

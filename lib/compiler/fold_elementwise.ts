@@ -6,7 +6,7 @@
 
 import { castScalar, isFloat } from "../base/dtype.ts";
 import type { BinaryName, CompareName, PrimitiveParams, UnaryName } from "../base/primitives.ts";
-import { sameShape, sizeOf } from "../base/shape.ts";
+import { range, sameShape, type Shape, sizeOf } from "../base/shape.ts";
 import type { ProgramNode } from "./program.ts";
 import type { FoldRule, FoldRules, Rewriter } from "./rewriter.ts";
 import { foldScalar } from "./scalar.ts";
@@ -33,13 +33,31 @@ function foldOperands(r: Rewriter, node: ProgramNode): number | null {
     );
     return value === null ? null : r.full(node.shape, node.dtype, value);
   }
-  if (!same || narrow === null) return null;
-  const shape = narrow;
+  if (same && narrow !== null) {
+    return r.broadcast(withOperands(r, node, narrow), node.shape);
+  }
+  return constants === 0 ? foldReshapes(r, node) : null;
+}
+
+/** The operation on reshapes of one shape, before they are reshaped. */
+function foldReshapes(r: Rewriter, node: ProgramNode): number | null {
+  const source = r.operandOf(node.inputs[0], "reshape");
+  if (source === null || node.inputs.length < 2) return null;
+  const shape = r.shape(source);
+  for (const input of node.inputs) {
+    const operand = r.operandOf(input, "reshape");
+    if (operand === null || !sameShape(r.shape(operand), shape)) return null;
+  }
+  return r.reshape(withOperands(r, node, shape), node.shape);
+}
+
+/** The operation on what the operands' shape operations read; constants take the new shape. */
+function withOperands(r: Rewriter, node: ProgramNode, shape: Shape): number {
   const inputs = node.inputs.map((input) => {
     const value = r.constantOf(input);
     return value === null ? r.nodes[input].inputs[0] : r.full(shape, r.dtype(input), value);
   });
-  return r.broadcast(r.add({ ...node, inputs, shape }), node.shape);
+  return r.add({ ...node, inputs, shape });
 }
 
 const negation: FoldRule = (r, node) => r.operandOf(node.inputs[0], "neg") ?? foldOperands(r, node);
@@ -55,8 +73,66 @@ const addition: FoldRule = (r, node) => {
     const negatedA = r.operandOf(a, "neg");
     if (negatedA !== null) return r.elementwise("sub", b, negatedA);
   }
-  return foldOperands(r, node);
+  return joinPads(r, node) ?? foldOperands(r, node);
 };
+
+/** Where a pad puts its operand along the only axis that it pads. */
+interface Part {
+  readonly operand: number;
+  readonly axis: number;
+  readonly start: number;
+  readonly limit: number;
+}
+
+function partOf(r: Rewriter, id: number): Part | null {
+  const node = r.nodes[id];
+  if (node.primitive !== "pad") return null;
+  const { low, high, interior, value } = node.params as PrimitiveParams["pad"];
+  if (value !== 0 || interior.some((n) => n !== 0)) return null;
+  const padded = range(low.length).filter((a) => low[a] > 0 || high[a] > 0);
+  if (padded.length !== 1) return null;
+  const [axis] = padded;
+  return {
+    operand: node.inputs[0],
+    axis,
+    start: low[axis],
+    limit: node.shape[axis] - high[axis],
+  };
+}
+
+/** Two pads that put their operands beside each other, as the derivative of slices does, are a concat in a pad. */
+function joinPads(r: Rewriter, node: ProgramNode): number | null {
+  const parts = node.inputs.map((input) => partOf(r, input));
+  const [a, b] = parts;
+  if (a === null || b === null || a.axis !== b.axis) return null;
+  const [first, second] = a.start < b.start ? [a, b] : [b, a];
+  if (first.limit > second.start) return null;
+  const { axis } = first;
+  const sized = (n: number): number[] => node.shape.map((size, d) => d === axis ? n : size);
+  const gap = second.start - first.limit;
+  const between = gap === 0 ? [] : [r.full(sized(gap), node.dtype, 0)];
+  const total = second.limit - first.start;
+  const joined = r.add({
+    primitive: "concat",
+    params: { axis },
+    inputs: [first.operand, ...between, second.operand],
+    shape: sized(total),
+    dtype: node.dtype,
+  });
+  const only = (n: number): number[] => node.shape.map((_, d) => d === axis ? n : 0);
+  return r.add({
+    primitive: "pad",
+    params: {
+      low: only(first.start),
+      high: only(node.shape[axis] - second.limit),
+      interior: only(0),
+      value: 0,
+    },
+    inputs: [joined],
+    shape: node.shape,
+    dtype: node.dtype,
+  });
+}
 
 const subtraction: FoldRule = (r, node) => {
   const [a, b] = node.inputs;

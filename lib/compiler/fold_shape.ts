@@ -161,7 +161,13 @@ const concatenation: FoldRule = (r, node) => {
   if (first !== null && parts.every((part) => Object.is(r.constantOf(part), first))) {
     return r.full(node.shape, node.dtype, first);
   }
-  return null;
+  const nested = parts.flatMap((part) => {
+    const { primitive, params, inputs } = r.nodes[part];
+    return primitive === "concat" && (params as PrimitiveParams["concat"]).axis === axis
+      ? inputs
+      : [part];
+  });
+  return nested.length > parts.length ? r.add({ ...node, inputs: nested }) : null;
 };
 
 /** Windows of one element at every position are the array itself. */
