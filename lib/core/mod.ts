@@ -31,6 +31,7 @@ export {
   where,
 } from "./operations/arithmetic.ts";
 export * from "./operations/activations.ts";
+export * from "./operations/adaptive_pooling.ts";
 export * from "./operations/attention.ts";
 export * from "./operations/comparison.ts";
 export * from "./operations/contractions.ts";
