@@ -351,18 +351,18 @@ function reduction(
   };
 }
 
-Deno.test("loop kernels: float32 sums over millions of elements stay near one rounding", () => {
+Deno.test("loop kernels: float32 sums over a million elements stay near one rounding", () => {
   const random = new Random(7);
-  const total = 3_000_001;
+  const total = 1_200_001;
   const values = Array.from({ length: total }, () => Math.fround(random.next()));
   const cases: [number[], number, number[]][] = [
     [[total], 0, [1]],
-    [[3, 1_000_000], 1, [1_000_000, 1]],
+    [[3, 400_000], 1, [400_000, 1]],
     // Lanes over the result: the reduced dim is strided.
-    [[8, 375_000], 1, [1, 8]],
-    [[1000, 3000], 1, [1, 1000]],
+    [[8, 150_000], 1, [1, 8]],
+    [[400, 3000], 1, [1, 400]],
     // Every second element, from the end.
-    [[5, 100, 3000], 1, [300_000, -1, 100]],
+    [[2, 100, 3000], 1, [300_000, -1, 100]],
   ];
   for (const [dims, outerRank, strides] of cases) {
     const kernel = reduction("sum", "float32", dims, outerRank, strides);
@@ -395,7 +395,7 @@ Deno.test("loop kernels: large reductions of every kind, in one phase and in two
   for (const dtype of ["float32", "float64", "int32", "uint32", "bool"] as const) {
     for (const reduce of ["sum", "prod", "max", "min", "argmax", "argmin"] as const) {
       if (dtype === "bool" && (reduce === "sum" || reduce === "prod")) continue;
-      for (const dims of [[200_003], [2, 100_003], [300, 701], [40, 5000]]) {
+      for (const dims of [[140_003], [2, 70_003], [300, 251]]) {
         const outerRank = dims.length - 1;
         const strides = dims.length === 1 ? [1] : random.pick([[dims[1], 1], [1, dims[0]]]);
         const total = dims.reduce((a, b) => a * b, 1);

@@ -352,9 +352,9 @@ function emitCast(f: FunctionBuilder, x: Operand, to: DType): void {
     "uint32 float32": "f32x4.convert_i32x4_u",
     "uint32 float64": "f64x2.convert_low_i32x4_u",
   };
-  if (from === "int32" && to === "uint32") f.i32x4Splat(0).op("i32x4.max_s");
-  else if (from === "uint32" && to === "int32") f.i32x4Splat(0x7fffffff).op("i32x4.min_u");
-  else f.op(names[`${from} ${to}`]);
+  // Between int32 and uint32 the bits stay: integers wrap, only floats saturate.
+  const name: OpName | undefined = names[`${from} ${to}`];
+  if (name !== undefined) f.op(name);
 }
 
 /** The same bits as another dtype of 32 bits; bool counts as 0 or 1. */

@@ -1,0 +1,443 @@
+/**
+ * Writes the function of one normalized loop kernel.
+ *
+ * Every instruction is emitted at the outermost loop in which it varies: so what a loop does not change is computed before
+ * it. The vector dim's loop has up to three forms: several vectors a turn, one vector, and the lanes that are left.
+ *
+ * @module
+ */
+import type { DType } from "../../lib/base/dtype.ts";
+import type { Instruction, LoopKernel } from "../../lib/compiler/kernel.ts";
+import type { FunctionBuilder, Local, ModuleBuilder } from "./assembler.ts";
+import { Cursors, Scope } from "./loop_cursors.ts";
+import { pushIndexedLoad, pushLoad, storeResult } from "./loop_memory.ts";
+import { argumentsOf, product, reachable, stridesOf } from "./loop_normalize.ts";
+import { emitOperation, type LaneCount, pushConstant } from "./loop_operations.ts";
+import type { LoopPlan } from "./loop_plan.ts";
+import { Reducer } from "./loop_reduce.ts";
+import type { ConstantPool } from "./math_lanes.ts";
+
+/** Writes the function of one kernel. */
+export class LoopEmitter {
+  readonly lanes: LaneCount;
+  readonly #cursors: Cursors;
+  readonly #levels: number[] = [];
+  readonly #onVector: boolean[] = [];
+  readonly #dtypes: DType[] = [];
+  /** The level at which a dim's loop stands. */
+  readonly #dimLevel: number[] = [];
+  readonly #reducer: Reducer | null;
+  readonly #resultNode: number;
+
+  constructor(
+    readonly module: ModuleBuilder,
+    readonly f: FunctionBuilder,
+    readonly kernel: LoopKernel,
+    readonly nodes: readonly (Instruction | null)[],
+    readonly bodyNodes: readonly number[],
+    readonly plan: LoopPlan,
+    readonly pool: ConstantPool | null,
+  ) {
+    this.lanes = plan.lanes;
+    this.#resultNode = kernel.body.length;
+    this.#cursors = new Cursors(f, kernel, plan);
+    for (const d of plan.prefix) this.#dimLevel[d] = 1;
+    let level = 2;
+    if (plan.kind !== "inner" && plan.vector >= 0) this.#dimLevel[plan.vector] = level++;
+    for (const d of plan.inner) this.#dimLevel[d] = level++;
+    if (plan.kind === "inner") this.#dimLevel[plan.vector] = level++;
+    const argument = kernel.reduce === "argmax" || kernel.reduce === "argmin";
+    const bodyType = kernel.body[kernel.body.length - 1].dtype;
+    nodes.forEach((node, i) => {
+      if (node === null) {
+        this.#levels[i] = 0;
+        this.#onVector[i] = plan.kind === "outer";
+        this.#dtypes[i] = argument ? "int32" : bodyType;
+        return;
+      }
+      this.#dtypes[i] = node.dtype;
+      const strides = stridesOf(node) ?? [];
+      let nodeLevel = 0;
+      let onVector = false;
+      strides.forEach((stride, d) => {
+        if (stride === 0) return;
+        nodeLevel = Math.max(nodeLevel, this.#dimLevel[d]);
+        if (d === plan.vector) onVector = true;
+      });
+      for (const arg of argumentsOf(node)) {
+        nodeLevel = Math.max(nodeLevel, this.#levels[arg]);
+        onVector ||= this.#onVector[arg];
+      }
+      this.#levels[i] = nodeLevel;
+      this.#onVector[i] = onVector;
+    });
+    this.#reducer = kernel.reduce === null
+      ? null
+      : new Reducer(f, kernel.reduce, bodyType, this.lanes, plan.kind === "inner", plan.unroll);
+    const used = reachable(
+      nodes,
+      kernel.epilogue.length > 0 && kernel.reduce !== null
+        ? [kernel.body.length - 1, nodes.length - 1]
+        : [kernel.body.length - 1],
+    );
+    for (const i of used) {
+      const node = nodes[i];
+      if (node === null) continue;
+      if (node.op === "load" || node.op === "loadIndexed") {
+        this.#cursors.addView(node.view, node.dtype);
+      } else if (node.op === "index") {
+        this.#cursors.addIndex(`index${i}`, node.strides, node.offset);
+      }
+    }
+    this.#cursors.addView(kernel.out, kernel.dtype);
+    if (argument) {
+      const strides = kernel.dims.map((_, d) => d >= kernel.outerRank ? 1 : 0);
+      this.#cursors.addIndex("position", strides, 0);
+    }
+  }
+
+  /** The whole function. */
+  emit(): void {
+    const { f, plan } = this;
+    const [begin, end] = [f.parameter(3), f.parameter(4)];
+    const top = this.#cursors.enter();
+    this.#emitLevel(top, 0, this.bodyNodes);
+    const sizes = plan.prefix.map((d) => this.kernel.dims[d]);
+    const total = product(sizes);
+    const size = plan.vector < 0 ? 1 : this.kernel.dims[plan.vector];
+    if (plan.chunk < size) {
+      // One task is one piece of the vector dim at one index of the prefix.
+      const pieces = Math.ceil(size / plan.chunk);
+      const [task, first, last] = f.locals("i32", 3);
+      f.get(begin).set(task);
+      f.block((done) => {
+        f.loop((again) => {
+          f.get(task).get(end).op("i32.ge_u").brIf(done);
+          const scope = new Scope(top);
+          const flat = f.local("i32");
+          f.get(task).i32(pieces).op("i32.div_u").set(flat);
+          this.#cursors.enterPrefix(scope, top, flat);
+          f.get(task).i32(pieces).op("i32.rem_u").i32(plan.chunk).op("i32.mul").set(first);
+          f.get(first).i32(plan.chunk).op("i32.add").set(last);
+          f.i32(size).get(last).get(last).i32(size).op("i32.gt_s").select().set(last);
+          this.#emitLevel(scope, 1, this.bodyNodes);
+          this.#emitRow(scope, { first, last });
+          f.get(task).i32(1).op("i32.add").set(task).br(again);
+        });
+      });
+      return;
+    }
+    if (total === 1) {
+      f.get(begin).get(end).op("i32.lt_u").if_(() => {
+        const scope = new Scope(top);
+        this.#emitRow(scope, null);
+      });
+      return;
+    }
+    // A range of the flattened prefix, with counters that carry.
+    const [flat, last] = f.locals("i32", 2);
+    f.get(begin).i32(plan.grain).op("i32.mul").set(flat);
+    f.get(end).i32(plan.grain).op("i32.mul").set(last);
+    f.i32(total).get(last).get(last).i32(total).op("i32.gt_s").select().set(last);
+    const scope = new Scope(top);
+    const counters = this.#cursors.enterPrefix(scope, top, flat);
+    f.block((done) => {
+      f.loop((again) => {
+        f.get(flat).get(last).op("i32.ge_s").brIf(done);
+        const row = new Scope(scope);
+        this.#emitLevel(row, 1, this.bodyNodes);
+        this.#emitRow(row, null);
+        f.get(flat).i32(1).op("i32.add").set(flat);
+        this.#cursors.advance(scope, counters, plan.prefix.length - 1, again);
+        f.br(again);
+      });
+    });
+  }
+
+  /** Everything at one index of the prefix; `range` are the first and last element of the vector dim, if it is cut. */
+  #emitRow(scope: Scope, range: { first: Local; last: Local } | null): void {
+    const { plan } = this;
+    if (plan.kind === "inner") {
+      this.#reducer!.start();
+      this.#emitReduced(scope, 0, 1, this.lanes);
+      this.#reducer!.finish();
+      this.#finishResult(new Scope(scope), 1, 1);
+      return;
+    }
+    if (plan.vector < 0) {
+      const inside = new Scope(scope);
+      this.#emitPoint(inside, 1, 1);
+      return;
+    }
+    this.#emitVectorLoop(scope, range, plan.unroll, (inside, unroll, valid) => {
+      this.#emitLevel(inside, 2, this.bodyNodes, unroll, valid);
+      this.#emitPoint(inside, unroll, valid);
+    });
+  }
+
+  /** A point of the result: the value, or the reduction and the value, for `unroll` vectors, and the store. */
+  #emitPoint(scope: Scope, unroll: number, valid: number): void {
+    if (this.#reducer === null) {
+      for (let u = 0; u < unroll; u++) {
+        storeResult(
+          this.#cursors,
+          scope,
+          this.#value(scope, this.kernel.body.length - 1, u, valid),
+          u,
+          valid,
+        );
+      }
+      return;
+    }
+    this.#reducer.start(unroll);
+    this.#emitReduced(scope, 0, unroll, valid);
+    this.#reducer.finish();
+    this.#finishResult(new Scope(scope), unroll, valid);
+  }
+
+  /** The epilogue and the store of reduced values. */
+  #finishResult(scope: Scope, unroll: number, valid: number): void {
+    for (let u = 0; u < unroll; u++) {
+      scope.values.set(this.#key(this.#resultNode, u), this.#reducer!.result(u));
+    }
+    const root = this.kernel.epilogue.length > 0 ? this.nodes.length - 1 : this.#resultNode;
+    for (let u = 0; u < unroll; u++) {
+      storeResult(this.#cursors, scope, this.#value(scope, root, u, valid), u, valid);
+    }
+  }
+
+  /** The loops over the reduced dims from number i on. */
+  #emitReduced(scope: Scope, i: number, unroll: number, valid: number): void {
+    const { f, plan } = this;
+    const reducer = this.#reducer!;
+    const root = this.kernel.body.length - 1;
+    if (i === plan.inner.length) {
+      if (plan.kind === "inner") {
+        this.#emitVectorLoop(scope, null, plan.unroll, (inside, unroll, valid) => {
+          this.#emitLevel(inside, this.#dimLevel[plan.vector], this.bodyNodes, unroll, valid);
+          for (let u = 0; u < unroll; u++) {
+            reducer.combine(u, this.#value(inside, root, u, valid), valid, () => {
+              this.#cursors.pushIndex(inside, "position", u);
+            });
+          }
+        }, reducer.steps(this.#innerSteps(plan.inner.length)));
+      } else {
+        for (let u = 0; u < unroll; u++) {
+          reducer.combine(u, this.#value(scope, root, u, valid), valid, () => {
+            f.get(scope.address("position")).op("i32x4.splat");
+          });
+        }
+      }
+      return;
+    }
+    const d = plan.inner[i];
+    const size = this.kernel.dims[d];
+    const inside = new Scope(scope);
+    const moving = this.#cursors.copy(inside, scope, d);
+    const counter = f.local("i32");
+    const step = reducer.steps(this.#innerSteps(i));
+    const body = (limit: () => void) => {
+      f.loop((again) => {
+        const point = new Scope(inside);
+        this.#emitLevel(point, this.#dimLevel[d], this.bodyNodes, unroll, valid);
+        this.#emitReduced(point, i + 1, unroll, valid);
+        this.#cursors.move(inside, moving, d, 1);
+        f.get(counter).i32(1).op("i32.add").tee(counter);
+        limit();
+        f.op("i32.lt_s").brIf(again);
+      });
+    };
+    f.i32(0).set(counter);
+    if (step === null || step >= size) {
+      body(() => f.i32(size));
+      if (step !== null) reducer.flush();
+      return;
+    }
+    const limit = f.local("i32");
+    f.loop((again) => {
+      f.get(counter).i32(step).op("i32.add").set(limit);
+      f.i32(size).get(limit).get(limit).i32(size).op("i32.gt_s").select().set(limit);
+      body(() => f.get(limit));
+      reducer.flush();
+      f.get(counter).i32(size).op("i32.lt_s").brIf(again);
+    });
+  }
+
+  /** Sizes of the reduced loops: the one at level i, and the product of those inside it. */
+  #innerSteps(i: number): { size: number; inside: number; outside: number } {
+    const { plan, kernel } = this;
+    const sizes = plan.inner.map((d) => kernel.dims[d]);
+    if (plan.kind === "inner") {
+      sizes.push(Math.ceil(kernel.dims[plan.vector] / (this.lanes * plan.unroll)));
+    }
+    return {
+      size: sizes[i],
+      inside: product(sizes.slice(i + 1)),
+      outside: product(sizes.slice(0, i)),
+    };
+  }
+
+  /**
+   * The loop over the vector dim: steps of several vectors, then single vectors, then the rest of a vector. `body` gets
+   * how many vectors it does and how many lanes of them count. `flushEvery` is a number of steps after which the
+   * reducer flushes.
+   */
+  #emitVectorLoop(
+    scope: Scope,
+    range: { first: Local; last: Local } | null,
+    unroll: number,
+    body: (scope: Scope, unroll: number, valid: number) => void,
+    flushEvery: number | null = null,
+  ): void {
+    const { f, lanes } = this;
+    const d = this.plan.vector;
+    const size = this.kernel.dims[d];
+    const inside = new Scope(scope);
+    const moving = this.#cursors.copy(inside, scope, d);
+    const counter = f.local("i32");
+    if (range === null) f.i32(0).set(counter);
+    else {
+      f.get(range.first).set(counter);
+      for (const cursor of moving) {
+        const local = inside.address(cursor.key);
+        f.get(local).get(range.first).i32(cursor.strides[d] | 0).op("i32.mul").op("i32.add").set(
+          local,
+        );
+      }
+    }
+    const step = (count: number) => {
+      body(new Scope(inside), count, lanes);
+      this.#cursors.move(inside, moving, d, count * lanes);
+      f.get(counter).i32(count * lanes).op("i32.add").set(counter);
+    };
+    /** Steps of `count` vectors while they fit before `limit`. */
+    const steps = (count: number, limit: () => void, atLeastOne: boolean) => {
+      f.block((done) => {
+        const width = count * lanes;
+        const fits = () => {
+          f.get(counter).i32(width).op("i32.add");
+          limit();
+          f.op("i32.le_s");
+        };
+        if (!atLeastOne) {
+          fits();
+          f.op("i32.eqz").brIf(done);
+        }
+        f.loop((again) => {
+          step(count);
+          fits();
+          f.brIf(again);
+        });
+      });
+    };
+    const pushSize = () => {
+      if (range === null) f.i32(size);
+      else f.get(range.last);
+    };
+    const width = unroll * lanes;
+    if (range === null && size >= lanes && size < 2 * lanes) step(1);
+    else if (unroll > 1 && size >= width) {
+      const runs = Math.floor(size / width);
+      if (flushEvery !== null && flushEvery < runs) {
+        const limit = f.local("i32");
+        const whole = runs * width;
+        f.loop((again) => {
+          f.get(counter).i32(flushEvery * width).op("i32.add").set(limit);
+          f.i32(whole).get(limit).get(limit).i32(whole).op("i32.gt_s").select().set(limit);
+          steps(unroll, () => f.get(limit), true);
+          this.#reducer!.flush();
+          f.get(counter).i32(whole).op("i32.lt_s").brIf(again);
+        });
+      } else steps(unroll, pushSize, range === null);
+      const left = Math.floor((size % width) / lanes);
+      if (left === 1 && range === null) step(1);
+      else if (left > 0) steps(1, pushSize, range === null);
+    } else if (size >= lanes) steps(1, pushSize, range === null);
+    const rest = size % lanes;
+    if (rest > 0) {
+      const partial = () => body(new Scope(inside), 1, rest);
+      if (range === null) partial();
+      else f.get(range.last).i32(size).op("i32.eq").if_(partial);
+    }
+    if (flushEvery !== null) this.#reducer!.flush();
+  }
+
+  #key(node: number, u: number): string {
+    return `${node} ${this.#onVector[node] ? u : 0}`;
+  }
+
+  /** Computes the nodes that vary first at this level. */
+  #emitLevel(
+    scope: Scope,
+    level: number,
+    nodes: readonly number[],
+    unroll = 1,
+    valid: number = this.lanes,
+  ): void {
+    for (const node of nodes) {
+      if (this.#levels[node] !== level) continue;
+      for (let u = 0; u < (this.#onVector[node] ? unroll : 1); u++) {
+        this.#value(scope, node, u, valid);
+      }
+    }
+  }
+
+  /** The value of a node in copy u, computed here unless it is known. */
+  #value(scope: Scope, node: number, u: number, valid: number): Local {
+    const key = this.#key(node, u);
+    const known = scope.value(key);
+    if (known !== undefined) return known;
+    const instruction = this.nodes[node]!;
+    const { f } = this;
+    const operands = argumentsOf(instruction).map((arg) => ({
+      local: this.#value(scope, arg, u, valid),
+      dtype: this.#dtypes[arg],
+      constant: constantOf(this.nodes[arg]),
+    }));
+    const local = f.local("v128");
+    switch (instruction.op) {
+      case "constant":
+        pushConstant(f, instruction.dtype, instruction.value);
+        break;
+      case "load":
+        pushLoad(this.#cursors, scope, instruction.view, instruction.dtype, u, valid);
+        break;
+      case "loadIndexed":
+        pushIndexedLoad(
+          this.#cursors,
+          scope,
+          instruction,
+          operands[0].local,
+          operands[0].dtype,
+          u,
+          valid,
+        );
+        break;
+      case "index":
+        this.#cursors.pushIndex(scope, `index${node}`, u);
+        if (instruction.dtype === "float32") f.op("f32x4.convert_i32x4_s");
+        else if (instruction.dtype === "float64") f.op("f64x2.convert_low_i32x4_s");
+        else if (instruction.dtype === "bool") f.i32x4Splat(0).op("i32x4.ne");
+        break;
+      default:
+        emitOperation(
+          this.module,
+          f,
+          instruction.op,
+          instruction.dtype,
+          operands,
+          this.lanes,
+          // Only whole vectors are worth code in place.
+          valid === this.lanes ? this.pool : null,
+        );
+    }
+    f.set(local);
+    scope.values.set(key, local);
+    return local;
+  }
+}
+
+/** The value of a constant instruction. */
+function constantOf(node: Instruction | null): number | undefined {
+  return node !== null && node.op === "constant" ? node.value : undefined;
+}
