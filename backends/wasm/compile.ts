@@ -10,7 +10,7 @@
 import type { BufferSpec, Kernel, LoweredProgram } from "../../lib/compiler/kernel.ts";
 import { viewsOf } from "../../lib/compiler/plan.ts";
 import { type FunctionReference, ModuleBuilder } from "./assembler.ts";
-import { emitContract } from "./contract.ts";
+import { emitContract, type TableEntry } from "./contract.ts";
 import { kernelCost } from "./cost.ts";
 import { emitKernel } from "./emit.ts";
 import { GemmCache, gemmDescriptor, gemmDescriptorLength } from "./gemm.ts";
@@ -49,10 +49,10 @@ export interface CompiledModule {
   readonly entryWords: Int32Array;
   readonly entryBuffers: Int32Array;
   readonly entryOffsets: Float64Array;
-  /** Offset tables, one after the other. */
-  readonly tables: Int32Array;
-  /** Words of the frame that point at tables, and the table's start in bytes. Written once. */
-  readonly tableEntries: readonly { readonly word: number; readonly offset: number }[];
+  /** Bytes of all offset tables. */
+  readonly tableBytes: number;
+  /** Writes the offset tables to memory, and their addresses to the frame; both are given by address. */
+  readonly writeTables: (words: Int32Array, tables: number, frame: number) => void;
 }
 
 /**
@@ -81,14 +81,14 @@ interface SharedCode {
   readonly threadScratchBytes: number;
 }
 
-/** Collects the frame's tables and the tables that they point at. */
+/** Collects the frame's words, and the tables that they point at. */
 class Frame {
   words = 0;
+  tableBytes = 0;
   readonly entries: { word: number; buffer: number; offset: number }[] = [];
-  readonly tableEntries: { word: number; offset: number }[] = [];
-  readonly #tables: Int32Array[] = [];
+  readonly #pointers: { word: number; offset: number }[] = [];
+  readonly #tables: { offset: number; write: TableEntry["write"] }[] = [];
   readonly #known = new Map<string, number>();
-  #tableBytes = 0;
 
   /** Reserves words; returns the first. */
   reserve(count: number): number {
@@ -103,27 +103,21 @@ class Frame {
   }
 
   /** A word that holds a table's address; equal tables are kept once. */
-  table(word: number, key: string, make: () => Int32Array): void {
+  table(word: number, { key, length, write }: TableEntry): void {
     let offset = this.#known.get(key);
     if (offset === undefined) {
-      const table = make();
-      offset = this.#tableBytes;
+      offset = this.tableBytes;
+      this.tableBytes += 4 * length;
       this.#known.set(key, offset);
-      this.#tables.push(table);
-      this.#tableBytes += table.byteLength;
+      this.#tables.push({ offset, write });
     }
-    this.tableEntries.push({ word, offset });
+    this.#pointers.push({ word, offset });
   }
 
-  /** All tables in one. */
-  tables(): Int32Array {
-    const all = new Int32Array(this.#tableBytes / 4);
-    let at = 0;
-    for (const table of this.#tables) {
-      all.set(table, at);
-      at += table.length;
-    }
-    return all;
+  /** Writes the tables from one address on, and their addresses into the words that start at another. */
+  writeTables(words: Int32Array, tables: number, first: number): void {
+    for (const { offset, write } of this.#tables) write(words, (tables + offset) / 4);
+    for (const { word, offset } of this.#pointers) words[first / 4 + word] = tables + offset;
   }
 }
 
@@ -152,7 +146,7 @@ export function compileModule(lowered: LoweredProgram, options: CompileOptions):
       };
       table = frame.reserve(gemmDescriptorLength);
       for (const view of views) frame.address(table + view.word, view.buffer, view.offset);
-      for (const entry of tables) frame.table(table + entry.word, entry.key, entry.make);
+      for (const entry of tables) frame.table(table + entry.word, entry);
       frame.address(table + gemmDescriptor.workspace, sharedScratch);
       for (const { run, tasks } of code.phases) {
         phases.push({ run, tasks, work, table });
@@ -197,8 +191,8 @@ export function compileModule(lowered: LoweredProgram, options: CompileOptions):
     entryWords: Int32Array.from(frame.entries, ({ word }) => first + word),
     entryBuffers: Int32Array.from(frame.entries, ({ buffer }) => buffer),
     entryOffsets: Float64Array.from(frame.entries, ({ offset }) => offset),
-    tables: frame.tables(),
-    tableEntries: frame.tableEntries.map(({ word, offset }) => ({ word: first + word, offset })),
+    tableBytes: frame.tableBytes,
+    writeTables: (words, tables, start) => frame.writeTables(words, tables, start + countersEnd),
   };
 }
 

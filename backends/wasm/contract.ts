@@ -33,8 +33,26 @@ export interface TableEntry {
   readonly word: number;
   /** Equal for equal tables. */
   readonly key: string;
-  /** Makes the table. */
-  readonly make: () => Int32Array;
+  /** Its entries. */
+  readonly length: number;
+  /** Writes the table to the words, from `at` on. */
+  readonly write: (words: Int32Array, at: number) => void;
+}
+
+/** Writes the offset table of an axis made of several dimensions: what `offsetTable` gives, without the copy. */
+function writeOffsets(
+  words: Int32Array,
+  at: number,
+  dims: readonly number[],
+  strides: readonly number[],
+  bytes: number,
+): void {
+  const inner = dims.length - 1;
+  const count = dims[inner] ?? 1;
+  const step = (strides[inner] ?? 0) * bytes;
+  for (const offset of offsetTable(dims.slice(0, inner), strides, bytes)) {
+    for (let i = 0; i < count; i++) words[at++] = offset + i * step;
+  }
 }
 
 /** A contraction in a module, and what its descriptor has to hold. */
@@ -94,7 +112,8 @@ export function emitContract(
   ): TableEntry => ({
     word,
     key: `${dims}/${strides}/${bytes}`,
-    make: () => offsetTable(dims, strides, bytes),
+    length: sizeOf(dims),
+    write: (words, at) => writeOffsets(words, at, dims, strides, bytes),
   });
   return {
     gemm,

@@ -11,11 +11,8 @@ import { Heap } from "./heap.ts";
 import { LinearMemory } from "./memory.ts";
 import { ThreadPool } from "./threads.ts";
 
-/**
- * Estimated nanoseconds of parallel work after which the threads are started: about what starting them costs, so
- * that a short script never pays for threads and a long one loses little by waiting.
- */
-const startAfter = 60e6;
+/** Nanoseconds that starting a worker takes, during which the calling thread waits: measured 30 to 40 ms in Deno. */
+const startWork = 40e6;
 
 /** The parts that buffers and executables of one backend use. */
 export class Device {
@@ -56,10 +53,17 @@ export class Device {
     return this.#nextProgram++;
   }
 
-  /** Counts parallel work (in estimated nanoseconds) that is about to be done, and starts the threads when it is enough. */
+  /**
+   * Counts parallel work (in estimated nanoseconds) that is about to be done, and starts workers as they become worth
+   * it.
+   *
+   * Work w on k more threads takes w / (k + 1) and k starts, least where k + 1 = √(w / start). So a short script never
+   * pays for threads, a long one soon has them all, and on many cores a single program is not kept waiting for more
+   * workers than it can use.
+   */
   expect(work: number): void {
-    if (this.threads.started) return;
+    if (this.threads.count === this.threads.size) return;
     this.#work += work;
-    if (this.#work >= startAfter) this.threads.start();
+    this.threads.start(Math.floor(Math.sqrt(this.#work / startWork)));
   }
 }

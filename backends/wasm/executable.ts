@@ -13,6 +13,9 @@ import { type CompiledModule, compileModule } from "./compile.ts";
 import { frameLayout } from "./schedule.ts";
 import type { ThreadProgram } from "./threads.ts";
 
+/** What a run needs of a compiled module; the rest can go. */
+type RunPlan = Omit<CompiledModule, "bytes" | "tableBytes" | "writeTables">;
+
 /** What is freed when an executable is dropped. */
 interface Held {
   readonly device: Device;
@@ -30,7 +33,7 @@ export class WasmExecutable implements Executable {
   readonly scratchBytes: number;
   readonly #device: Device;
   readonly #lowered: LoweredProgram;
-  readonly #module: CompiledModule;
+  readonly #plan: RunPlan;
   readonly #program: ThreadProgram;
   readonly #frame: number;
   /** Address of each program buffer in the present run, then the addresses of the arena and shared scratch. */
@@ -44,7 +47,7 @@ export class WasmExecutable implements Executable {
    * @throws BackendError when memory is exhausted or a kernel cannot be emitted.
    */
   constructor(device: Device, lowered: LoweredProgram) {
-    const module = compileModule(lowered, {
+    const { bytes, tableBytes, writeTables, ...plan } = compileModule(lowered, {
       relaxed: device.relaxed,
       threads: device.threads.size,
       shared: device.memory.shared,
@@ -52,7 +55,7 @@ export class WasmExecutable implements Executable {
     });
     this.#device = device;
     this.#lowered = lowered;
-    this.#module = module;
+    this.#plan = plan;
     this.#addresses = new Float64Array(lowered.buffers.length + 1);
     const claimed = new Set<number>();
     this.#outputOwner = lowered.outputs.map((buffer) => {
@@ -60,32 +63,29 @@ export class WasmExecutable implements Executable {
       claimed.add(buffer);
       return owns ? null : buffer;
     });
-    const threads = module.parallelWork > 0 ? device.threads.size : 1;
-    this.scratchBytes = lowered.arenaBytes + module.sharedScratchBytes +
-      threads * module.threadScratchBytes;
+    const threads = plan.parallelWork > 0 ? device.threads.size : 1;
+    this.scratchBytes = lowered.arenaBytes + plan.sharedScratchBytes +
+      threads * plan.threadScratchBytes;
 
     const constants = device.heap.allocate(
-      module.frameBytes + module.tables.byteLength +
-        (module.parallelWork > 0 ? module.bytes.length : 0),
+      plan.frameBytes + tableBytes +
+        (plan.parallelWork > 0 ? bytes.length : 0),
     );
     this.#frame = constants;
-    const tablesAddress = constants + module.frameBytes;
-    const moduleAddress = tablesAddress + module.tables.byteLength;
+    const tablesAddress = constants + plan.frameBytes;
+    const moduleAddress = tablesAddress + tableBytes;
     try {
       const { memory } = device;
-      memory.words.set(module.tables, tablesAddress / 4);
-      for (const { word, offset } of module.tableEntries) {
-        memory.words[constants / 4 + word] = tablesAddress + offset;
-      }
-      if (module.parallelWork > 0) memory.bytes.set(module.bytes, moduleAddress);
-      const instance = new WebAssembly.Instance(new WebAssembly.Module(module.bytes), {
+      writeTables(memory.words, tablesAddress, constants);
+      if (plan.parallelWork > 0) memory.bytes.set(bytes, moduleAddress);
+      const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), {
         env: { memory: memory.memory },
       });
       this.#program = {
         id: device.nextProgram(),
         run: instance.exports.run as ThreadProgram["run"],
         moduleAddress,
-        moduleLength: module.bytes.length,
+        moduleLength: bytes.length,
       };
     } catch (cause) {
       device.heap.free(constants);
@@ -97,9 +97,9 @@ export class WasmExecutable implements Executable {
   run(inputs: readonly DeviceBuffer[]): DeviceBuffer[] {
     const { heap, threads, buffers, backend, memory } = this.#device;
     const { arenaOffsets, arenaBytes } = this.#lowered;
-    const module = this.#module;
+    const plan = this.#plan;
     this.#bindInputs(inputs);
-    if (module.parallelWork > 0) this.#device.expect(module.parallelWork);
+    if (plan.parallelWork > 0) this.#device.expect(plan.parallelWork);
     const outputs: WasmBuffer[] = [];
     const borrowed: number[] = [];
     const borrow = (bytes: number): number => {
@@ -121,16 +121,16 @@ export class WasmExecutable implements Executable {
         const offset = arenaOffsets[i];
         if (offset !== null) addresses[i] = arena + offset;
       }
-      const parallel = module.parallelWork > 0 && threads.started;
-      const shared = borrow(module.sharedScratchBytes);
+      const parallel = plan.parallelWork > 0 && threads.count > 1;
+      const shared = borrow(plan.sharedScratchBytes);
       addresses[addresses.length - 1] = shared;
-      const own = borrow(module.threadScratchBytes * (parallel ? threads.size : 1));
+      const own = borrow(plan.threadScratchBytes * (parallel ? threads.count : 1));
       const words = memory.words;
       const frame = this.#frame / 4;
       words[frame + frameLayout.sharedScratch / 4] = shared;
       words[frame + frameLayout.threadScratch / 4] = own;
-      words.fill(0, frame + frameLayout.counters / 4, frame + module.countersEnd / 4);
-      const { entryWords, entryBuffers, entryOffsets } = module;
+      words.fill(0, frame + frameLayout.counters / 4, frame + plan.countersEnd / 4);
+      const { entryWords, entryBuffers, entryOffsets } = plan;
       for (let i = 0; i < entryWords.length; i++) {
         words[frame + entryWords[i]] = addresses[entryBuffers[i]] + entryOffsets[i];
       }

@@ -38,7 +38,7 @@ export class ThreadPool {
   readonly #workers: Terminate[] = [];
   /** How many threads there are to be, the main one included. */
   readonly size: number;
-  #started = false;
+  #ended = false;
 
   /** A pool of `size` threads, the calling one included; one only, unless the memory is shared. */
   constructor(memory: LinearMemory, size: number) {
@@ -47,25 +47,26 @@ export class ThreadPool {
     memory.words[control.mainMayBlock >> 2] = capabilities().mayBlock ? 1 : 0;
   }
 
-  /** Whether workers were started. */
-  get started(): boolean {
-    return this.#started;
+  /** How many threads there are now, the main one included. */
+  get count(): number {
+    return this.#workers.length + 1;
   }
 
-  /** Starts the workers, once. Those that are not up yet when a program is dispatched join a later one. */
-  start(): void {
-    if (this.#started) return;
-    this.#started = true;
-    for (let thread = 1; thread < this.size; thread++) {
+  /**
+   * Starts workers until there are `count` threads, or as many as the pool is to have. Those that are not up yet when
+   * a program is dispatched join a later one.
+   */
+  start(count = this.size): void {
+    while (!this.#ended && this.count < Math.min(count, this.size)) {
       const worker = startWorker({
         memory: this.#memory.memory,
-        thread,
+        thread: this.count,
         control,
         spins: idleSpins,
       });
       // An environment without workers runs everything on the main thread.
-      if (worker === null) return;
-      this.#workers.push(worker);
+      if (worker === null) this.#ended = true;
+      else this.#workers.push(worker);
     }
   }
 
@@ -83,7 +84,7 @@ export class ThreadPool {
   }
 
   /**
-   * Runs a program to its end, with the workers' help if `parallel` and they were started.
+   * Runs a program to its end, with the workers' help if `parallel` and there are some.
    *
    * @throws BackendError when a kernel traps in any thread; the pool can be used again afterwards.
    */
@@ -103,13 +104,13 @@ export class ThreadPool {
     words[control.moduleAddress >> 2] = program.moduleAddress;
     words[control.moduleLength >> 2] = program.moduleLength;
     words[control.frame >> 2] = frame;
-    words[control.threads >> 2] = this.#workers.length + 1;
+    words[control.threads >> 2] = this.count;
     Atomics.store(words, control.open >> 2, 1);
     Atomics.add(words, control.ticket >> 2, 1);
     if (Atomics.load(words, control.idle >> 2) > 0) Atomics.notify(words, control.ticket >> 2);
     let failure: unknown;
     try {
-      program.run(0, this.#workers.length + 1, frame);
+      program.run(0, this.count, frame);
     } catch (cause) {
       failure = trapped(cause);
       Atomics.store(words, control.abort >> 2, 1);
@@ -133,7 +134,7 @@ export class ThreadPool {
 
   /** Ends the workers; the pool then runs on the main thread alone. */
   terminate(): void {
-    this.#started = true;
+    this.#ended = true;
     for (const terminate of this.#workers.splice(0)) terminate();
   }
 
