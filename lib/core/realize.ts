@@ -11,7 +11,7 @@ import type { Backend, DeviceBuffer, Executable } from "../compiler/backend.ts";
 import { buildProgram } from "../compiler/build.ts";
 import { currentBackend } from "../../backends/registry.ts";
 import type { Tensor } from "./tensor.ts";
-import { isTracing } from "./trace.ts";
+import { dropOperation, isTracing } from "./trace.ts";
 
 /** Executables kept for each backend; the oldest go first. */
 const cacheSize = 512;
@@ -98,7 +98,7 @@ function run(backend: Backend, outputs: readonly Tensor[]): void {
   const buffers = executableOf(backend, program).run(inputs);
   outputs.forEach((x, i) => {
     x.buffer = buffers[i];
-    if (!isTracing()) x.operation = null;
+    dropOperation(x);
   });
 }
 
@@ -144,10 +144,13 @@ export function tryReadTensorSync(x: Tensor): TypedArray | string {
   }
 }
 
-/** Returns the tensor's memory. */
+/**
+ * Returns the tensor's memory. Inside a transform a tensor keeps the operation that made it, because the derivative of
+ * what was built on it may need its value again.
+ */
 export function disposeTensor(x: Tensor): void {
   x.buffer?.dispose();
   x.buffer = null;
   x.host = null;
-  x.operation = null;
+  if (!isTracing()) x.operation = null;
 }

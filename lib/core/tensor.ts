@@ -130,7 +130,10 @@ export class Tensor {
     return nest(await this.data(), this.shape, this.dtype);
   }
 
-  /** Returns the tensor's memory at once. Reading it afterwards throws a `TraceError`. */
+  /**
+   * Returns the tensor's memory at once. Reading it afterwards throws a `TraceError`; inside a transform it is computed
+   * again where a derivative needs it.
+   */
   dispose(): void {
     disposeTensor(this);
   }

@@ -4,11 +4,11 @@
  * @module
  */
 
-import { ShapeError } from "../base/errors.ts";
-import { formatShape } from "../base/shape.ts";
+import { isFloat } from "../base/dtype.ts";
+import { TreeError } from "../base/errors.ts";
 import { apply } from "../core/apply.ts";
 import { zerosLike } from "../core/operations/creation.ts";
-import { moveAxis, sum } from "../core/primitives/build.ts";
+import { moveAxis, repeatAlong, sum } from "../core/primitives/build.ts";
 import type { CustomRule } from "../core/primitives/markers.ts";
 import type { Derivative } from "../core/primitives/rule.ts";
 import type { Tensor } from "../core/tensor.ts";
@@ -29,10 +29,14 @@ function transpose(
 
 /** The same rule for many examples: its functions under vmap. */
 function batchedRule(rule: CustomRule, axes: readonly (number | null)[], size: number): CustomRule {
-  const repeatless = axes.every((axis) => axis === null);
+  const same = axes.every((axis) => axis === null);
   return {
     jvp(output, primals, tangents) {
-      if (repeatless) return rule.jvp(output, primals, tangents);
+      if (same) {
+        // The function captured what differs between the examples; its derivative does not.
+        const result = rule.jvp(output, primals, tangents);
+        return result === null ? null : repeatAlong(result, 0, size);
+      }
       // Absent tangents stay absent: only the present ones are arguments of the mapped function.
       const present = tangents.map((t) => t !== null);
       const mapped = vmap(
@@ -118,24 +122,29 @@ export function customVjp<Args extends readonly unknown[], Out, Residuals>(
   return (...args) =>
     mark(f, args, "customVjp", (structure, outputs, outputStructure) => {
       const vjp: CustomRule["vjp"] = (output, primals, cotangent) => {
-        const [result, residuals] = forward(...unflattenTree(structure, primals) as Args);
+        const pair: unknown = forward(...unflattenTree(structure, primals) as Args);
+        if (!Array.isArray(pair) || pair.length !== 2) {
+          throw new TreeError("customVjp: expected forward to return [result, residuals]");
+        }
+        const [result, residuals] = pair as [Out, Residuals];
         const like = leavesLike(result, outputStructure, "customVjp: result of forward");
         const cotangents = like.map((x, i) => i === output ? cotangent : zerosLike(x));
         const given = backward(residuals, unflattenTree(outputStructure, cotangents) as Out);
         const results = leavesLike(given, structure, "customVjp: result of backward");
         results.forEach((x, i) => checkLike(x, primals[i], "customVjp: result of backward"));
-        return results;
+        return results.map((x) => isFloat(x.dtype) ? x : null);
       };
       return {
         vjp,
         jvp(output, primals, tangents) {
           // With a backward pass v ↦ vᵀJ that is linear in v, J·t is the transpose of it at t.
-          const dense = tangents.map((t, i) => t ?? zerosLike(primals[i]));
           const recording = recordOnAliases(
-            (v: Tensor) => [...vjp(output, primals, v)],
+            (v: Tensor) => vjp(output, primals, v).filter((x) => x !== null),
             [zerosLike(outputs[output])],
             "customVjp",
           );
+          const dense = tangents.map((t, i) => t ?? zerosLike(primals[i]))
+            .filter((t) => isFloat(t.dtype));
           return pullback(recording, dense)[0];
         },
       };
@@ -171,13 +180,7 @@ export function customJvp<Args extends readonly unknown[], Out>(
           unflattenTree(structure, tangents) as Args,
         );
         const list = leavesLike(result, outputStructure, "customJvp: tangent");
-        if (list[output].rank !== outputs[output].rank) {
-          throw new ShapeError(
-            `customJvp: the tangent has shape ${formatShape(list[output].shape)}, the result ${
-              formatShape(outputs[output].shape)
-            }`,
-          );
-        }
+        checkLike(list[output], outputs[output], "customJvp: tangent");
         return list[output];
       };
       return {
