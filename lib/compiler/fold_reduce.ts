@@ -7,6 +7,7 @@
 import { isFloat } from "../base/dtype.ts";
 import type { PrimitiveParams } from "../base/primitives.ts";
 import { range, sizeOf } from "../base/shape.ts";
+import { splitPhases } from "./conv_phases.ts";
 import { convPadding } from "./padding.ts";
 import type { ProgramNode } from "./program.ts";
 import type { FoldRule, FoldRules, Rewriter } from "./rewriter.ts";
@@ -138,6 +139,8 @@ const contraction: FoldRule = (r, node) => {
 /** Padding is a node of its own, which other convolutions of the same input share. */
 const convolution: FoldRule = (r, node) => {
   const [input, filter] = node.inputs;
+  const phases = splitPhases(r, node);
+  if (phases !== null) return phases;
   const split = convPadding(node.params as PrimitiveParams["conv"], r.shape(input));
   if (split === null) return null;
   const padded = r.add({

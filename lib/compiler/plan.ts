@@ -13,6 +13,8 @@ import {
   type View,
 } from "./kernel.ts";
 
+/** Plans of more blocks are made in order of time only: the other order compares each pair of them. */
+const mostBySize = 2000;
 /** Temporaries start at multiples of this many bytes. */
 const alignment = 64;
 
@@ -56,10 +58,12 @@ export function planMemory(program: Unplanned): LoweredProgram {
     blocks.push(block);
     blockOf[buffer] = block;
   }
-  // Large blocks first tends to pack best; blocks in order of time is better for some graphs.
-  const bySize = pack([...blocks].sort((a, b) => b.bytes - a.bytes || a.first - b.first));
+  // Large blocks first tends to pack best; blocks in order of time is better for some graphs, and quick for long ones.
+  const bySize = blocks.length > mostBySize
+    ? Infinity
+    : pack([...blocks].sort((a, b) => b.bytes - a.bytes || a.first - b.first), false);
   const sizes = blocks.map((block) => block.offset);
-  const byTime = pack(blocks);
+  const byTime = pack(blocks, true);
   if (bySize < byTime) blocks.forEach((block, i) => block.offset = sizes[i]);
   return {
     ...program,
@@ -70,12 +74,18 @@ export function planMemory(program: Unplanned): LoweredProgram {
   };
 }
 
-/** Gives each block the lowest offset that no earlier placed block of the same time holds; returns the arena's size. */
-function pack(blocks: readonly Block[]): number {
-  const placed: Block[] = [];
+/**
+ * Gives each block the lowest offset that no earlier placed block of the same time holds; returns the arena's size.
+ *
+ * @param blocks in the order in which they are placed
+ * @param inTime whether that is the order of their first use, so that what has ended can be forgotten
+ */
+function pack(blocks: readonly Block[], inTime: boolean): number {
+  let placed: Block[] = [];
   let size = 0;
   for (const block of blocks) {
     let offset = 0;
+    if (inTime) placed = placed.filter((other) => other.last >= block.first);
     for (const other of placed) {
       if (other.last < block.first || block.last < other.first) continue;
       if (offset + block.bytes <= other.offset) break;
