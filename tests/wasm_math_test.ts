@@ -61,7 +61,10 @@ function generator(seed: number): () => number {
   };
 }
 
-/** Largest errors in units of the last place. Measured: the worst of 60,000 arguments is within 0.3 below each. */
+/**
+ * Largest errors in units of the last place. Over 200,000 arguments each the worst were 0.86 (exp), 1.55, 0.77, 0.75,
+ * 1.50, 1.49, 0.50, 1.28, 1.79, 1.13, 0.50, 0.50 and 0, in this order.
+ */
 const bounds32: Record<MathName, number> = {
   exp: 1,
   expm1: 1.8,
@@ -117,7 +120,10 @@ Deno.test("vector math: float32 against float64, in units of the last place", ()
   }
 });
 
-/** Largest errors of the table in units of the last place; a table of 2000 points each gave at most 0.2 more. */
+/**
+ * Largest errors of the table in units of the last place. A table of 2000 points each had 0.81 (exp), 1.08, 0.70, 0.72,
+ * 0.67, 0.67, 0.72, 2.19, 1.28, 0.96, 0.72, 1.00 and 0, in this order.
+ */
 const bounds64: Record<MathName, number> = {
   exp: 1,
   expm1: 1.3,

@@ -30,13 +30,18 @@ def positive(low, high):
     return lambda: 2.0 ** random.uniform(low, high)
 
 
+def near_zero():
+    """A number as near to a multiple of pi / 2 as float64 has: the reduction cancels almost all of it."""
+    return float(random.randint(1, 2**20) * mpmath.pi / 2)
+
+
 functions = {
     "exp": (mpmath.exp, [uniform(-1, 1), uniform(-20, 20), uniform(-708, 709)], None),
     "expm1": (mpmath.expm1, [uniform(-1, 1), uniform(-30, 30), magnitude(-60, 0)], None),
     "log": (mpmath.log, [uniform(0.5, 2), positive(-1022, 1023), positive(-3, 3)], None),
     "log1p": (mpmath.log1p, [uniform(-0.9, 2), magnitude(-60, -1), positive(-3, 300)], None),
-    "sin": (mpmath.sin, [uniform(-4, 4), uniform(-1e5, 1e5), magnitude(-30, 1000)], None),
-    "cos": (mpmath.cos, [uniform(-4, 4), uniform(-1e5, 1e5), magnitude(-30, 1000)], None),
+    "sin": (mpmath.sin, [uniform(-4, 4), uniform(-1e5, 1e5), magnitude(-30, 1000), near_zero], None),
+    "cos": (mpmath.cos, [uniform(-4, 4), uniform(-1e5, 1e5), magnitude(-30, 1000), near_zero], None),
     "atan": (mpmath.atan, [uniform(-1, 1), uniform(-5, 5), magnitude(-40, 60)], None),
     "tanh": (mpmath.tanh, [uniform(-1, 1), uniform(-5, 5), magnitude(-40, 4)], None),
     "sigmoid": (
