@@ -12,6 +12,8 @@ import {
   adaptiveMaxPool2d,
   adaptiveMaxPool3d,
   type AdaptiveSize,
+} from "../core/operations/adaptive_pooling.ts";
+import {
   avgPool1d,
   avgPool2d,
   avgPool3d,
