@@ -42,11 +42,24 @@ function describeValue(value: unknown): string {
 /** Takes a tree apart. Throws a `TreeError` that names the place of anything that is no tensor, array or plain object. */
 export function flattenTree(tree: unknown, where: string): FlatTree {
   const leaves: Tensor[] = [];
+  // Deeper than any tree of parameters: only one that holds itself gets here.
+  const deepest = 1000;
+  let depth = 0;
   const visit = (node: unknown, path: string): TreeStructure => {
     if (node instanceof Tensor) {
       leaves.push(node);
       return leaf;
     }
+    if (++depth > deepest) {
+      throw new TreeError(
+        `${where}: a tree more than ${deepest} levels deep; does it hold itself?`,
+      );
+    }
+    const structure = visitInside(node, path);
+    depth--;
+    return structure;
+  };
+  const visitInside = (node: unknown, path: string): TreeStructure => {
     if (Array.isArray(node)) {
       return { kind: "array", children: node.map((child, i) => visit(child, `${path}[${i}]`)) };
     }

@@ -4,13 +4,12 @@
  * @module
  */
 
-import { isFloat } from "../base/dtype.ts";
-import { DTypeError, ShapeError } from "../base/errors.ts";
+import { ShapeError } from "../base/errors.ts";
 import { formatShape } from "../base/shape.ts";
 import { onesLike, zerosLike } from "../core/operations/creation.ts";
 import { Tensor } from "../core/tensor.ts";
 import { flattenTree, unflattenTree } from "../core/tree.ts";
-import { type ArgumentNumbers, selectArguments } from "./jacobian.ts";
+import { type ArgumentNumbers, checkDifferentiable, selectArguments } from "./jacobian.ts";
 import { pullback } from "./vjp.ts";
 import { checkFunction, recordOnAliases } from "./walk.ts";
 
@@ -31,11 +30,7 @@ function differentiate(
       }; use jacrev for several outputs`,
     );
   }
-  if (!isFloat(value.dtype)) {
-    throw new DTypeError(
-      `${where}: the function returned a ${value.dtype} tensor, which has no derivative; cast it to float32`,
-    );
-  }
+  checkDifferentiable([value], where);
   const gradients = pullback(recording, [onesLike(value)])
     .map((x, i) => x ?? zerosLike(leaves[i]));
   const byArgument = unflattenTree(structure, gradients) as unknown[];

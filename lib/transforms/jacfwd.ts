@@ -8,7 +8,12 @@ import { eye, zerosLike } from "../core/operations/creation.ts";
 import { moveAxis, reshape } from "../core/primitives/build.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { flattenTree, unflattenTree } from "../core/tree.ts";
-import { type ArgumentNumbers, type Jacobian, selectArguments } from "./jacobian.ts";
+import {
+  type ArgumentNumbers,
+  checkDifferentiable,
+  type Jacobian,
+  selectArguments,
+} from "./jacobian.ts";
 import { pushforward } from "./jvp.ts";
 import { vmap } from "./vmap.ts";
 import { checkFunction, recordOnAliases } from "./walk.ts";
@@ -43,6 +48,7 @@ export function jacfwd(
     const { chosen, of } = selectArguments(f, args, argnums, "jacfwd");
     const { leaves, structure } = flattenTree(chosen, "jacfwd: arguments");
     const recording = recordOnAliases(of, chosen, "jacfwd");
+    checkDifferentiable(recording.outputs, "jacfwd");
     // For each input tensor, the derivatives of all outputs by its elements.
     const columns = leaves.map((leaf, k) => {
       const basis = reshape(

@@ -61,3 +61,14 @@ export function selectArguments(
   };
   return { chosen, of };
 }
+
+/** Throws a `DTypeError` unless all results are floating point. */
+export function checkDifferentiable(outputs: readonly Tensor[], where: string): void {
+  for (const { dtype } of outputs) {
+    if (!isFloat(dtype)) {
+      throw new DTypeError(
+        `${where}: the function returned a ${dtype} tensor, which has no derivative; cast it to float32`,
+      );
+    }
+  }
+}

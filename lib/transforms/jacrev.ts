@@ -4,13 +4,16 @@
  * @module
  */
 
-import { isFloat } from "../base/dtype.ts";
-import { DTypeError } from "../base/errors.ts";
 import { eye, zerosLike } from "../core/operations/creation.ts";
 import { reshape } from "../core/primitives/build.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { flattenTree, unflattenTree } from "../core/tree.ts";
-import { type ArgumentNumbers, type Jacobian, selectArguments } from "./jacobian.ts";
+import {
+  type ArgumentNumbers,
+  checkDifferentiable,
+  type Jacobian,
+  selectArguments,
+} from "./jacobian.ts";
 import { pullback } from "./vjp.ts";
 import { vmap } from "./vmap.ts";
 import { checkFunction, recordOnAliases } from "./walk.ts";
@@ -49,12 +52,8 @@ export function jacrev(
     const { chosen, of } = selectArguments(f, args, argnums, "jacrev");
     const { leaves, structure } = flattenTree(chosen, "jacrev: arguments");
     const recording = recordOnAliases(of, chosen, "jacrev");
+    checkDifferentiable(recording.outputs, "jacrev");
     const rows = recording.outputs.map((output, k) => {
-      if (!isFloat(output.dtype)) {
-        throw new DTypeError(
-          `jacrev: the function returned a ${output.dtype} tensor, which has no derivative; cast it to float32`,
-        );
-      }
       const basis = reshape(
         eye(output.size, output.size, { dtype: output.dtype }),
         [output.size, ...output.shape],

@@ -5,6 +5,7 @@
  */
 
 import { isFloat } from "../base/dtype.ts";
+import { TreeError } from "../base/errors.ts";
 import { ruleOf } from "../core/apply.ts";
 import { zerosLike } from "../core/operations/creation.ts";
 import type { Derivative } from "../core/primitives/rule.ts";
@@ -38,6 +39,11 @@ export function tangentLeaves(
   tangents: readonly unknown[],
   where: string,
 ): Tensor[] {
+  for (const [name, tuple] of Object.entries({ primals, tangents })) {
+    if (!Array.isArray(tuple)) {
+      throw new TreeError(`${where}: ${name} must be an array with one entry an argument`);
+    }
+  }
   const flat = flattenTree(primals, `${where}: primals`);
   const given = leavesLike(tangents, flat.structure, `${where}: tangents`);
   given.forEach((x, i) => checkLike(x, flat.leaves[i], `${where}: tangents`));

@@ -39,13 +39,20 @@ function spreadAxes(axes: AxisTree, structure: TreeStructure, where: string): (n
     }
     return structure.children.flatMap((child, i) => spreadAxes(axes[i], child, `${where}[${i}]`));
   }
-  return structure.keys.flatMap((key, i) => {
+  const spread = structure.keys.flatMap((key, i) => {
     if (Array.isArray(axes) || !Object.hasOwn(axes, key)) {
       throw new TreeError(`${where}: no axis given for ${JSON.stringify(key)}`);
     }
     const axis = (axes as { readonly [key: string]: AxisTree })[key];
     return spreadAxes(axis, structure.children[i], `${where}.${key}`);
   });
+  const extra = Object.keys(axes).find((key) => !structure.keys.includes(key));
+  if (extra === undefined) return spread;
+  throw new TreeError(
+    `${where}: an axis is given for ${JSON.stringify(extra)}, which is not in the tree; it has ${
+      structure.keys.join(", ")
+    }`,
+  );
 }
 
 /** An argument: what the function is called with, the placeholders in it, and the tensors that they stand for. */

@@ -82,6 +82,8 @@ export function record(
   return whileTracing(() => {
     const output = f(...args as never[]);
     if (output instanceof Promise) {
+      // Nobody waits for it: a failure of its own would end the program behind this error's back.
+      output.catch(() => {});
       throw new TreeError(
         `${where}: the function returned a Promise; a transform needs a function that builds its result without waiting ` +
           "(inside it, read values with dataSync())",
