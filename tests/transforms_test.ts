@@ -12,7 +12,7 @@ import {
   ones,
   stack,
   stopGradient,
-  Tensor,
+  type Tensor,
   tensor,
   valueAndGrad,
   vjp,

@@ -520,8 +520,8 @@ export class Tensor {
     return shapes.transpose(this, axis0, axis1);
   }
 
-  /** With axes reordered: axis i of the result is axis permutation[i]. */
-  permute(permutation: readonly number[]): Tensor {
+  /** With axes reordered: axis i of the result is axis permutation[i]; reversed by default. */
+  permute(permutation?: readonly number[]): Tensor {
     return shapes.permute(this, permutation);
   }
 

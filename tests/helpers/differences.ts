@@ -4,7 +4,7 @@
  * Everything here takes plain functions of float64 tensors. The differences are of fourth order:
  * (8·(f(x + h) − f(x − h)) − (f(x + 2h) − f(x − 2h))) / 12h.
  */
-import { jvp, realize, slice, stack, Tensor, tensor, vjp, vmap } from "../../mod.ts";
+import { jvp, realize, slice, stack, type Tensor, tensor, vjp, vmap } from "../../mod.ts";
 
 /** A function of several tensors. */
 export type TensorFunction = (...xs: Tensor[]) => Tensor;

@@ -12,7 +12,7 @@ import type {
 } from "../../lib/base/primitives.ts";
 import { sizeOf } from "../../lib/base/shape.ts";
 import { apply } from "../../lib/core/apply.ts";
-import { customJvp, customVjp, Tensor, tensor } from "../../mod.ts";
+import { customJvp, customVjp, type Tensor, tensor } from "../../mod.ts";
 import { randomSource, type TensorFunction } from "./differences.ts";
 
 /** One operand of a case. */
