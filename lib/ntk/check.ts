@@ -27,7 +27,7 @@ export interface KernelDifference {
   readonly value: number;
   /** Entry of the kernel by the other method. */
   readonly otherValue: number;
-  /** Largest entry of both kernels, by size. */
+  /** Largest finite entry of both kernels, by size. */
   readonly largestEntry: number;
 }
 
@@ -46,11 +46,15 @@ export class NtkMismatchError extends TangentsError {
   constructor(method: NtkMethod, otherMethod: NtkMethod, difference: KernelDifference) {
     const { largestDifference, index, value, otherValue, largestEntry } = difference;
     super(
-      `the kernel by ${method} and the kernel by ${otherMethod} differ by up to ${
-        largestDifference.toExponential(2)
-      } at ${formatShape(index)} (${value} and ${otherValue}; the largest entry is ${
-        largestEntry.toPrecision(4)
-      }); the network may be discontinuous, or not a function of one example`,
+      Number.isNaN(value) && Number.isNaN(otherValue)
+        ? `the kernel by ${method} and the kernel by ${otherMethod} are both NaN at ${
+          formatShape(index)
+        }; look for NaN or infinities in the parameters and examples, and for overflow in the network`
+        : `the kernel by ${method} and the kernel by ${otherMethod} differ by up to ${
+          largestDifference.toExponential(2)
+        } at ${formatShape(index)} (${value} and ${otherValue}; the largest entry is ${
+          largestEntry.toPrecision(4)
+        }); the network may be discontinuous, or not a function of one example`,
     );
     this.method = method;
     this.otherMethod = otherMethod;
@@ -68,17 +72,22 @@ function unravel(flat: number, shape: readonly number[]): number[] {
   return index;
 }
 
-/** Where two kernels of one shape differ most, and whether they agree to the tolerances. NaN agrees with nothing. */
+/**
+ * Where two kernels of one shape differ most, and whether they agree to the tolerances: those given, or those that fit
+ * float64 (`double`) or float32. NaN agrees with nothing.
+ */
 export async function compareKernels(
   kernel: Tensor,
   other: Tensor,
   tolerances: CheckTolerances,
+  double: boolean,
 ): Promise<{ agrees: boolean; difference: KernelDifference }> {
-  const double = kernel.dtype === "float64";
   const [a, b] = [await kernel.data(), await other.data()];
   let largestEntry = 0;
   for (let i = 0; i < a.length; i++) {
-    largestEntry = Math.max(largestEntry, Math.abs(a[i]), Math.abs(b[i]));
+    // Infinities would make any difference small beside them.
+    if (Number.isFinite(a[i])) largestEntry = Math.max(largestEntry, Math.abs(a[i]));
+    if (Number.isFinite(b[i])) largestEntry = Math.max(largestEntry, Math.abs(b[i]));
   }
   const rtol = tolerances.rtol ?? (double ? 1e-9 : 1e-4);
   const atol = tolerances.atol ?? (double ? 1e-11 : 1e-5) * largestEntry;
@@ -96,8 +105,8 @@ export async function compareKernels(
   const difference = {
     largestDifference,
     index: unravel(worst, kernel.shape),
-    value: a[worst],
-    otherValue: b[worst],
+    value: a[worst] ?? 0,
+    otherValue: b[worst] ?? 0,
     largestEntry,
   };
   return { agrees, difference };

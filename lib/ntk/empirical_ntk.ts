@@ -5,52 +5,16 @@
  */
 
 import { currentBackend } from "../../backends/registry.ts";
+import { ArgumentError } from "../base/errors.ts";
 import { realizeSync } from "../core/realize.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { type CheckTolerances, compareKernels, NtkMismatchError } from "./check.ts";
-import { checkCompute, type NtkCompute, withOutputShape } from "./compute.ts";
-import { checkMethod, methodNames, methods, type NtkMethod } from "./methods.ts";
 import { chooseMethod } from "./choose.ts";
-import {
-  type KernelProblem,
-  kernelProblem,
-  type NetworkFunction,
-  type ParameterChoice,
-} from "./problem.ts";
-
-/** What was done to compute a kernel. */
-export interface NtkReport {
-  /** The method that computed it. */
-  readonly method: NtkMethod;
-  /** What of the kernel was computed. */
-  readonly compute: NtkCompute;
-  /** Shape of the kernel. */
-  readonly shape: readonly number[];
-  /** Name of the backend. */
-  readonly backend: string;
-  /** Seconds from the call to the kernel, building and compiling the program included; without the check. */
-  readonly seconds: number;
-  /** Most bytes that the backend held at once since it started. */
-  readonly peakBytes: number;
-  /** Number of parameters that the kernel sums over. */
-  readonly parameters: number;
-  /** The comparison with another method, if one was asked for. */
-  readonly check?: { readonly method: NtkMethod; readonly largestDifference: number };
-}
-
-/** Options of `empiricalNtk`. */
-export interface NtkOptions {
-  /** How; "auto" (the default) takes the method with the fewest counted operations. */
-  method?: NtkMethod | "auto";
-  /** What: "full" (the default), "trace" (the sum over equal outputs) or "diagonal". */
-  compute?: NtkCompute;
-  /** Which parameters to sum over, by name (path in the tree); all floating point ones by default. */
-  parameters?: ParameterChoice;
-  /** Compute with another method too and compare; true for tolerances that fit the kernel's scale. */
-  check?: boolean | CheckTolerances;
-  /** Is told what was done. */
-  onReport?: (report: NtkReport) => void;
-}
+import { type NtkCompute, withOutputShape } from "./compute.ts";
+import { methodNames, methods, type NtkMethod } from "./methods.ts";
+import { checkOptions, looksLikeOptions, type NtkOptions } from "./options.ts";
+import { type KernelProblem, kernelProblem, type NetworkFunction } from "./problem.ts";
+import type { NtkReport } from "./report.ts";
 
 /** The kernel by one method, computed; nothing of it waits to be done later. */
 function computeKernel(problem: KernelProblem, method: NtkMethod, compute: NtkCompute): Tensor {
@@ -91,19 +55,22 @@ export async function empiricalNtk<Params, X>(
   x2?: X | null,
   options: NtkOptions = {},
 ): Promise<Tensor> {
-  const compute = checkCompute(options.compute ?? "full");
-  const requested = checkMethod(options.method ?? "auto");
+  if (looksLikeOptions(x2)) {
+    throw new ArgumentError(
+      "empiricalNtk: the fourth argument is x2, and options were given; write empiricalNtk(f, params, x1, null, options)",
+    );
+  }
+  const { method: requested, compute, parameters, check, onReport } = checkOptions(options);
   const start = performance.now();
-  const problem = kernelProblem(f, params, x1, x2 ?? x1, options.parameters);
+  const problem = kernelProblem(f, params, x1, x2 ?? x1, parameters);
   const method = requested === "auto" ? chooseMethod(problem, compute) : requested;
   const kernel = computeKernel(problem, method, compute);
   const seconds = (performance.now() - start) / 1000;
-  const { check = false } = options;
-  const checked = check === false
+  const checked = check === null
     ? undefined
-    : await checkKernel(kernel, problem, method, compute, check === true ? {} : check);
+    : await checkKernel(kernel, problem, method, compute, check);
   const backend = currentBackend();
-  options.onReport?.({
+  onReport?.({
     method,
     compute,
     shape: kernel.shape,
@@ -125,8 +92,11 @@ async function checkKernel(
 ): Promise<NtkReport["check"]> {
   const other = methodNames.find((name) => name !== method)!;
   const again = computeKernel(problem, other, compute);
-  const { agrees, difference } = await compareKernels(kernel, again, tolerances);
+  const { agrees, difference } = await compareKernels(kernel, again, tolerances, problem.double);
   again.dispose();
-  if (!agrees) throw new NtkMismatchError(method, other, difference);
+  if (!agrees) {
+    kernel.dispose();
+    throw new NtkMismatchError(method, other, difference);
+  }
   return { method: other, largestDifference: difference.largestDifference };
 }

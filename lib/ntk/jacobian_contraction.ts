@@ -7,15 +7,17 @@
 import type { DotGeneralParams } from "../base/primitives.ts";
 import { range } from "../base/shape.ts";
 import { apply } from "../core/apply.ts";
+import { cast } from "../core/operations/arithmetic.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { jacrev } from "../transforms/jacrev.ts";
 import { vmap } from "../transforms/vmap.ts";
 import type { NtkCompute } from "./compute.ts";
 import type { KernelProblem } from "./problem.ts";
 
-/** For each parameter, the Jacobian [examples, outputs, parameter…]. */
-function jacobians({ f, params }: KernelProblem, x: unknown): Tensor[] {
-  return vmap(jacrev(f), [null, 0])([...params], x) as unknown as Tensor[];
+/** For each parameter, the Jacobian [examples, outputs, parameter…] in the kernel's dtype. */
+function jacobians({ f, params, dtype }: KernelProblem, x: unknown): Tensor[] {
+  const list = vmap(jacrev(f), [null, 0])([...params], x) as unknown as Tensor[];
+  return list.map((j) => j.dtype === dtype ? j : cast(j, dtype));
 }
 
 /** One parameter's term. The parameter's own axes are contracted as they are, so that their structure stays visible. */

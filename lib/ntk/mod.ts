@@ -6,6 +6,8 @@
 
 export { type CheckTolerances, type KernelDifference, NtkMismatchError } from "./check.ts";
 export type { NtkCompute } from "./compute.ts";
-export { empiricalNtk, type NtkOptions, type NtkReport } from "./empirical_ntk.ts";
+export { empiricalNtk } from "./empirical_ntk.ts";
 export type { NtkMethod } from "./methods.ts";
+export type { NtkOptions } from "./options.ts";
 export type { NetworkFunction, ParameterChoice } from "./problem.ts";
+export type { NtkReport } from "./report.ts";

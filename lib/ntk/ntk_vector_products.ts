@@ -10,6 +10,7 @@ import { jvp } from "../transforms/jvp.ts";
 import { vjp } from "../transforms/vjp.ts";
 import { vmap } from "../transforms/vmap.ts";
 import type { NtkCompute } from "./compute.ts";
+import { innerProduct } from "./inner_product.ts";
 import type { KernelProblem } from "./problem.ts";
 
 /**
@@ -27,7 +28,7 @@ export function ntkVectorProducts(
     const row = (basisVector: Tensor): Tensor => {
       const [cotangents] = pull(basisVector);
       const [, product] = jvp((p: readonly Tensor[]) => f(p, b), [params], [cotangents]);
-      return compute === "full" ? product : product.mul(basisVector).sum();
+      return compute === "full" ? product : innerProduct(product, basisVector);
     };
     const rows = vmap(row)(eye(outputSize, outputSize, { dtype }));
     return compute === "trace" ? rows.sum(0) : rows;

@@ -8,7 +8,7 @@ import { isFloat } from "../base/dtype.ts";
 import { ArgumentError, DTypeError, ShapeError, TreeError } from "../base/errors.ts";
 import { formatShape, sameShape, type Shape } from "../base/shape.ts";
 import { Tensor } from "../core/tensor.ts";
-import { flattenTree, leafPaths, sameStructure, unflattenTree } from "../core/tree.ts";
+import { flattenTree, leafPaths, leavesLike, unflattenTree } from "../core/tree.ts";
 import { apply } from "../core/apply.ts";
 import { record } from "../transforms/walk.ts";
 
@@ -38,8 +38,10 @@ export interface KernelProblem {
   readonly outputShape: Shape;
   /** Number of its elements. */
   readonly outputSize: number;
-  /** Its dtype. */
+  /** Its dtype, which is the kernel's. */
   readonly dtype: Tensor["dtype"];
+  /** Whether everything that takes part is float64; where float32 takes part, rounding is that of float32. */
+  readonly double: boolean;
 }
 
 function countExamples(x: unknown, where: string): number {
@@ -61,12 +63,10 @@ function countExamples(x: unknown, where: string): number {
 }
 
 function checkSameExample(x1: unknown, x2: unknown): void {
-  const [a, b] = [flattenTree(x1, "x1"), flattenTree(x2, "x2")];
-  if (!sameStructure(a.structure, b.structure)) {
-    throw new TreeError("empiricalNtk: x1 and x2 must be trees of one structure");
-  }
-  a.leaves.forEach((leaf, i) => {
-    const other = b.leaves[i];
+  const { leaves, structure } = flattenTree(x1, "empiricalNtk: x1");
+  const others = leavesLike(x2, structure, "empiricalNtk: x2, which must be like x1");
+  leaves.forEach((leaf, i) => {
+    const other = others[i];
     if (!sameShape(leaf.shape.slice(1), other.shape.slice(1)) || leaf.dtype !== other.dtype) {
       throw new ShapeError(
         `empiricalNtk: an example of x1 is ${leaf.dtype} ${
@@ -77,7 +77,11 @@ function checkSameExample(x1: unknown, x2: unknown): void {
   });
 }
 
-function chooser(choice: ParameterChoice, names: readonly string[]): (name: string) => boolean {
+function chooser(
+  choice: ParameterChoice,
+  names: readonly string[],
+  leaves: readonly Tensor[],
+): (name: string) => boolean {
   if (typeof choice === "function") return choice;
   if (choice instanceof RegExp) return (name) => name.search(choice) >= 0;
   if (!Array.isArray(choice)) {
@@ -90,6 +94,14 @@ function chooser(choice: ParameterChoice, names: readonly string[]): (name: stri
     throw new ArgumentError(
       `empiricalNtk: no parameters named ${unknown.join(", ")}; there are ${names.join(", ")}`,
     );
+  }
+  for (const name of choice) {
+    const { dtype } = leaves[names.indexOf(name)];
+    if (!isFloat(dtype)) {
+      throw new DTypeError(
+        `empiricalNtk: parameter ${name} is ${dtype}; the kernel sums over floating point parameters, leave it out`,
+      );
+    }
   }
   return (name) => choice.includes(name);
 }
@@ -137,7 +149,7 @@ export function kernelProblem<Params, X>(
   const n1 = countExamples(x1, "empiricalNtk: x1");
   const n2 = countExamples(x2, "empiricalNtk: x2");
   checkSameExample(x1, x2);
-  const isChosen = choice === undefined ? () => true : chooser(choice, names);
+  const isChosen = choice === undefined ? () => true : chooser(choice, names, leaves);
   const chosen = leaves.map((leaf, i) => isFloat(leaf.dtype) && isChosen(names[i]));
   const places = leaves.flatMap((_, i) => chosen[i] ? [i] : []);
   if (places.length === 0) {
@@ -163,5 +175,7 @@ export function kernelProblem<Params, X>(
     outputShape: output.shape,
     outputSize: output.size,
     dtype: output.dtype,
+    double: [output, ...leaves, ...flattenTree(x1, "empiricalNtk: x1").leaves]
+      .every((x) => x.dtype !== "float32"),
   };
 }

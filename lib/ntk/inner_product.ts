@@ -1,0 +1,84 @@
+/**
+ * Products of a vector with what was made of it, brought to where they are cheap.
+ *
+ * @module
+ */
+
+import { range } from "../base/shape.ts";
+import { add, mul, neg, reshape, sum } from "../core/primitives/build.ts";
+import type { Tensor } from "../core/tensor.ts";
+import { stepsBetween } from "../transforms/walk.ts";
+
+/** How many terms a sum is taken apart into at most. */
+const mostTerms = 256;
+
+/** The tensors that are a sum, or a factor's multiple or the reshape of one, and from which on only such follow up to x. */
+function sumsBelow(x: Tensor, dependent: ReadonlySet<Tensor>): Set<Tensor> {
+  const holds = new Set<Tensor>();
+  const seen = new Set<Tensor>([x]);
+  // What is added to a set while it is walked through is visited too.
+  for (const { operation } of seen) {
+    switch (operation?.primitive) {
+      case "add":
+      case "sub":
+      case "neg":
+      case "reshape":
+      case "mul":
+        for (const input of operation.inputs) if (dependent.has(input)) seen.add(input);
+    }
+  }
+  // Inputs are made before results.
+  const order = [...seen].sort((a, b) => a.id - b.id);
+  for (const y of order) {
+    const primitive = y.operation?.primitive;
+    const passes = primitive === "neg" || primitive === "reshape" || primitive === "mul";
+    if (
+      primitive === "add" || primitive === "sub" ||
+      passes && y.operation!.inputs.some((input) => holds.has(input))
+    ) holds.add(y);
+  }
+  return holds;
+}
+
+/**
+ * The sum of all elements of `x·vector` for an `x` that was made of `vector` by a linear function, with each term of a sum
+ * in `x` multiplied and summed by itself.
+ *
+ * For a one-hot `vector` that is one element of each term, and a term that is a contraction then computes no other: inside
+ * `vmap` over all one-hot vectors, the terms' other elements are never there. Taken of the whole sum, every element of it
+ * would be computed first.
+ */
+export function innerProduct(x: Tensor, vector: Tensor): Tensor {
+  const dependent = new Set(stepsBetween([vector], [x]).map(({ output }) => output));
+  const holds = sumsBelow(x, dependent);
+  const terms: Tensor[] = [];
+  const stack: [Tensor, Tensor][] = [[x, vector]];
+  while (stack.length > 0) {
+    const [y, weights] = stack.pop()!;
+    if (!holds.has(y) || terms.length + stack.length >= mostTerms) {
+      terms.push(sum(mul(y, weights), range(y.rank)));
+      continue;
+    }
+    const { primitive, inputs } = y.operation!;
+    switch (primitive) {
+      case "add":
+        stack.push([inputs[1], weights], [inputs[0], weights]);
+        break;
+      case "sub":
+        stack.push([inputs[1], neg(weights)], [inputs[0], weights]);
+        break;
+      case "neg":
+        stack.push([inputs[0], neg(weights)]);
+        break;
+      case "reshape":
+        stack.push([inputs[0], reshape(weights, inputs[0].shape)]);
+        break;
+      case "mul": {
+        const at = inputs.findIndex((input) => holds.has(input));
+        stack.push([inputs[at], mul(inputs[1 - at], weights)]);
+        break;
+      }
+    }
+  }
+  return terms.reduce(add);
+}

@@ -1,0 +1,97 @@
+/**
+ * Options of `empiricalNtk`, checked.
+ *
+ * @module
+ */
+
+import { ArgumentError } from "../base/errors.ts";
+import type { CheckTolerances } from "./check.ts";
+import { checkCompute, type NtkCompute } from "./compute.ts";
+import { checkMethod, type NtkMethod } from "./methods.ts";
+import type { ParameterChoice } from "./problem.ts";
+import type { NtkReport } from "./report.ts";
+
+/** Options of `empiricalNtk`. */
+export interface NtkOptions {
+  /** How; "auto" (the default) takes the method with the fewest counted operations. */
+  method?: NtkMethod | "auto";
+  /** What: "full" (the default), "trace" (the sum over equal outputs) or "diagonal". */
+  compute?: NtkCompute;
+  /** Which parameters to sum over, by name (path in the tree); all floating point ones by default. */
+  parameters?: ParameterChoice;
+  /** Compute with another method too and compare; true for tolerances that fit the kernel's scale. */
+  check?: boolean | CheckTolerances;
+  /** Is told what was done. */
+  onReport?: (report: NtkReport) => void;
+}
+
+/** Options with the defaults filled in; `check` is null where none was asked for. */
+export interface CheckedOptions {
+  readonly method: NtkMethod | "auto";
+  readonly compute: NtkCompute;
+  readonly parameters: ParameterChoice | undefined;
+  readonly check: CheckTolerances | null;
+  readonly onReport: ((report: NtkReport) => void) | undefined;
+}
+
+const names = ["method", "compute", "parameters", "check", "onReport"];
+
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function checkKeys(value: object, known: readonly string[], what: string): void {
+  const unknown = Object.keys(value).filter((key) => !known.includes(key));
+  if (unknown.length === 0) return;
+  throw new ArgumentError(
+    `empiricalNtk: no ${what} is called ${unknown.join(", ")}; there are ${known.join(", ")}`,
+  );
+}
+
+function checkTolerances(check: unknown): CheckTolerances | null {
+  if (check === undefined || check === false) return null;
+  if (check === true) return {};
+  if (!isObject(check)) {
+    throw new ArgumentError(
+      `empiricalNtk: check must be true, false or { rtol, atol }, got ${String(check)}`,
+    );
+  }
+  checkKeys(check, ["rtol", "atol"], "tolerance");
+  for (const [name, value] of Object.entries(check)) {
+    if (value !== undefined && !(typeof value === "number" && value >= 0)) {
+      throw new ArgumentError(
+        `empiricalNtk: check.${name} must be a number of at least 0, got ${String(value)}`,
+      );
+    }
+  }
+  return check;
+}
+
+/** Whether a value is meant as options and stands where x2 belongs: no tree of tensors holds such values. */
+export function looksLikeOptions(value: unknown): boolean {
+  return isObject(value) && Object.keys(value).every((key) => names.includes(key)) &&
+    Object.values(value).some((v) =>
+      typeof v !== "object" || v instanceof RegExp || Array.isArray(v) && typeof v[0] === "string"
+    );
+}
+
+/** Throws an `ArgumentError` that names the option which is not what it should be. */
+export function checkOptions(options: NtkOptions): CheckedOptions {
+  if (!isObject(options)) {
+    throw new ArgumentError(
+      `empiricalNtk: options must be an object like { method: "auto" }, got ${String(options)}`,
+    );
+  }
+  checkKeys(options, names, "option");
+  const { onReport } = options;
+  if (onReport !== undefined && typeof onReport !== "function") {
+    throw new ArgumentError(`empiricalNtk: onReport must be a function, got ${typeof onReport}`);
+  }
+  return {
+    method: checkMethod(options.method ?? "auto"),
+    compute: checkCompute(options.compute ?? "full"),
+    parameters: options.parameters,
+    check: checkTolerances(options.check),
+    onReport,
+  };
+}

@@ -1,0 +1,28 @@
+/**
+ * What `empiricalNtk` tells about a kernel.
+ *
+ * @module
+ */
+
+import type { NtkCompute } from "./compute.ts";
+import type { NtkMethod } from "./methods.ts";
+
+/** What was done to compute a kernel. */
+export interface NtkReport {
+  /** The method that computed it. */
+  readonly method: NtkMethod;
+  /** What of the kernel was computed. */
+  readonly compute: NtkCompute;
+  /** Shape of the kernel. */
+  readonly shape: readonly number[];
+  /** Name of the backend. */
+  readonly backend: string;
+  /** Seconds from the call to the kernel, building and compiling the program included; without the check. */
+  readonly seconds: number;
+  /** Most bytes that the backend held at once since it started. */
+  readonly peakBytes: number;
+  /** Number of parameters that the kernel sums over. */
+  readonly parameters: number;
+  /** The comparison with another method, if one was asked for. */
+  readonly check?: { readonly method: NtkMethod; readonly largestDifference: number };
+}
