@@ -54,7 +54,7 @@ export class NtkMismatchError extends TangentsError {
           largestDifference.toExponential(2)
         } at ${formatShape(index)} (${value} and ${otherValue}; the largest entry is ${
           largestEntry.toPrecision(4)
-        }); the network may be discontinuous, or not a function of one example`,
+        }); look for a custom derivative that is not linear, or a network that is not the same function at every call; for a badly conditioned one give check: { rtol, atol }`,
     );
     this.method = method;
     this.otherMethod = otherMethod;

@@ -17,7 +17,8 @@ import type { KernelProblem } from "./problem.ts";
  * The kernel by NTK-vector products: Θ(x1, x2)·e = J(x2)·(J(x1)ᵀ·e) for each basis vector e of the outputs, in time
  * N²·O·[FP] and without any contraction over the parameters. Result: [N, M, O, O], [N, M, O] or [N, M].
  *
- * For the trace and the diagonal each product is read off at its own output only.
+ * For the trace and the diagonal each product is computed at its own output only, back to where outputs mix: all of what
+ * a softmax at the end mixes is needed.
  */
 export function ntkVectorProducts(
   { f, params, x1, x2, outputSize, dtype }: KernelProblem,

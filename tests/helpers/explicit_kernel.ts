@@ -2,7 +2,7 @@
  * The kernel from its definition: the Jacobian of the network by its parameters as a table of numbers, each entry a
  * central difference in float64, multiplied in plain loops.
  */
-import { slice, Tensor, tensor, treeMap } from "../../mod.ts";
+import { slice, type Tensor, tensor, treeMap } from "../../mod.ts";
 import { flattenTree, unflattenTree } from "../../lib/core/tree.ts";
 import { numbers } from "./differences.ts";
 

@@ -10,7 +10,7 @@ import {
   softplus,
   stack,
   take,
-  Tensor,
+  type Tensor,
   tensor,
   zeros,
 } from "../../mod.ts";
