@@ -4,28 +4,36 @@
  * @module
  */
 
-import { empiricalNtk, type NtkReport, setBackend } from "../mod.ts";
-import { writeNpy } from "../lib/npy/mod.ts";
+import {
+  empiricalNtk,
+  type NtkReport,
+  setBackend,
+  TangentsError,
+  type TypedArray,
+} from "../mod.ts";
 import { chooseParameters, loadExamples, loadNetwork } from "./network.ts";
 import type { Command } from "./options.ts";
-import { UsageError } from "./usage.ts";
+import { checkWritable, writeKernel } from "./output.ts";
 
 type KernelCommand = Extract<Command, { kind: "kernel" }>;
 
 /** Seconds and megabytes as people read them. */
 export function describeCost(seconds: number, bytes: number): string {
-  return `${seconds.toFixed(seconds < 10 ? 3 : 1)} s, at most ${(bytes / 1e6).toFixed(0)} MB`;
+  const megabytes = bytes / 1e6;
+  return `${seconds.toFixed(seconds < 10 ? 3 : 1)} s, at most ${
+    megabytes.toFixed(megabytes < 10 ? 1 : 0)
+  } MB`;
 }
 
-/** Throws before anything is computed where the kernel could not be written in the end. */
-async function checkWritable(out: string): Promise<void> {
-  const folder = out.includes("/") ? out.slice(0, out.lastIndexOf("/")) || "/" : ".";
-  const isFolder = (path: string): Promise<boolean> =>
-    Deno.stat(path).then((info) => info.isDirectory, () => false);
-  if (!await isFolder(folder)) {
-    throw new UsageError(`--out ${out}: there is no folder ${folder}; make it first`);
-  }
-  if (await isFolder(out)) throw new UsageError(`--out ${out}: is a folder; expected a file name`);
+/** Throws where the kernel holds anything but finite numbers. */
+function checkFinite(data: TypedArray, dtype: string): void {
+  const bad = data.findIndex((x) => !Number.isFinite(x));
+  if (bad < 0) return;
+  throw new TangentsError(
+    `the kernel is not finite (element ${bad} is ${
+      data[bad]
+    }): examples or parameters are too large for ${dtype}`,
+  );
 }
 
 /** Computes the kernel, and writes or prints it. */
@@ -49,9 +57,9 @@ export async function runKernel(command: KernelCommand): Promise<void> {
     parameters,
     onReport: (given) => report = given,
   });
-  if (out !== undefined) {
-    await writeNpy(out, { data: await kernel.data(), shape: [...kernel.shape] });
-  }
+  const data = await kernel.data();
+  checkFinite(data, settings.dtype);
+  if (out !== undefined) await writeKernel(out, data, kernel.shape);
   const { seconds, peakBytes, check: checked } = report!;
   const parts = [
     `${network.name}: kernel [${kernel.shape.join(", ")}] (${compute}, ${settings.dtype}, ${

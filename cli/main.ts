@@ -36,12 +36,21 @@ export async function main(args: readonly string[]): Promise<number> {
       console.error(`ntk: ${error.message}`);
       return 2;
     }
-    if (error instanceof TangentsError || (error instanceof Error && error.name in Deno.errors)) {
-      console.error(`ntk: ${error.message}`);
-      return 1;
-    }
-    throw error;
+    const reason = error instanceof TangentsError ? error.message : `${error}`;
+    console.error(`ntk: ${reason.replaceAll("\n", " ")}`);
+    return 1;
   }
 }
 
-if (import.meta.main) Deno.exit(await main(Deno.args));
+/** Goes back to where the user stands: `deno task` runs in the folder of deno.json, and file names are meant from there. */
+function leaveProjectFolder(): void {
+  const { state } = Deno.permissions.querySync({ name: "env", variable: "INIT_CWD" });
+  const from = state === "granted" ? Deno.env.get("INIT_CWD") : undefined;
+  const project = import.meta.dirname?.replace(/[\\/]cli$/, "");
+  if (from !== undefined && Deno.cwd() === project) Deno.chdir(from);
+}
+
+if (import.meta.main) {
+  leaveProjectFolder();
+  Deno.exit(await main(Deno.args));
+}

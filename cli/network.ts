@@ -6,7 +6,7 @@
 
 import { type Tensor, tensor, treeMap, type TypedArray } from "../mod.ts";
 import { functionalCall, manualSeed } from "../lib/nn/mod.ts";
-import { NpyError, readNpy } from "../lib/npy/mod.ts";
+import { type NpyArray, NpyError, parseNpy } from "../lib/npy/mod.ts";
 import type { Network, Settings } from "./options.ts";
 import { UsageError } from "./usage.ts";
 
@@ -18,11 +18,19 @@ export interface LoadedNetwork {
 
 const list = (shape: readonly (number | string)[]): string => `[${shape.join(", ")}]`;
 
+/** Whether a path is that of a folder. */
+export function isFolder(path: string): Promise<boolean> {
+  return Deno.stat(path).then((info) => info.isDirectory, () => false);
+}
+
 /** Reads an array; a file that is not there, or is none, is a wrong call. */
-async function readArray(flag: string, path: string): Promise<Awaited<ReturnType<typeof readNpy>>> {
+async function readArray(flag: string, path: string): Promise<NpyArray> {
   try {
-    return await readNpy(path);
+    return parseNpy(await Deno.readFile(path));
   } catch (error) {
+    if (await isFolder(path)) {
+      throw new UsageError(`${flag} ${path}: is a folder; expected a .npy file`);
+    }
     if (error instanceof NpyError) throw new UsageError(`${flag} ${path}: ${error.message}`);
     if (error instanceof Deno.errors.NotFound) {
       throw new UsageError(`${flag} ${path}: there is no such file`);
@@ -34,16 +42,20 @@ async function readArray(flag: string, path: string): Promise<Awaited<ReturnType
   }
 }
 
-/** An array as a tensor of the dtype. */
-function toTensor(
-  { data, shape }: { data: ArrayLike<number>; shape: readonly number[] },
-  dtype: Tensor["dtype"],
-): Tensor {
+/** An array as a tensor of a floating point dtype; anything but finite numbers is a wrong call. */
+function toFloats(flag: string, path: string, array: NpyArray, dtype: Settings["dtype"]): Tensor {
+  const { data, shape } = array;
   const values: TypedArray = dtype === "float64"
     ? Float64Array.from(data)
-    : dtype === "int32"
-    ? Int32Array.from(data)
     : Float32Array.from(data);
+  const bad = values.findIndex((x) => !Number.isFinite(x));
+  if (bad >= 0) {
+    throw new UsageError(
+      `${flag} ${path}: element ${bad} is ${data[bad]}; expected ${
+        Number.isFinite(data[bad]) ? `numbers that ${dtype} can hold` : "finite numbers"
+      }`,
+    );
+  }
   return tensor(values, { shape });
 }
 
@@ -65,15 +77,7 @@ export async function loadExamples(
       } with N of at least 1`,
     );
   }
-  if (entry.tokens === null) {
-    const bad = Array.prototype.findIndex.call(array.data, (x: number) => !Number.isFinite(x));
-    if (bad >= 0) {
-      throw new UsageError(
-        `${flag} ${path}: element ${bad} is ${array.data[bad]}; expected finite numbers`,
-      );
-    }
-    return toTensor(array, dtype);
-  }
+  if (entry.tokens === null) return toFloats(flag, path, array, dtype);
   const { tokens } = entry;
   const bad = Array.prototype.findIndex.call(
     array.data,
@@ -86,7 +90,7 @@ export async function loadExamples(
       }`,
     );
   }
-  return toTensor(array, "int32");
+  return tensor(Int32Array.from(array.data), { shape: array.shape });
 }
 
 /** The network, with its parameters from files or from the seed. */
@@ -96,24 +100,24 @@ export async function loadNetwork(
 ): Promise<LoadedNetwork> {
   manualSeed(seed);
   const net = entry.create().eval();
+  const own = net.stateDict();
+  let state: Record<string, Tensor> = treeMap((x) => x.isFloat ? x.to(dtype) : x, own);
   if (weights !== undefined) {
-    const state: Record<string, Tensor> = {};
-    for (const [key, own] of Object.entries(net.stateDict())) {
+    state = {};
+    for (const [key, { shape, isFloat }] of Object.entries(own)) {
       const path = `${weights.replace(/\/$/, "")}/${key}.npy`;
       const array = await readArray("--weights", path);
-      if (list(array.shape) !== list(own.shape)) {
+      if (list(array.shape) !== list(shape)) {
         throw new UsageError(
-          `--weights ${path}: has shape ${list(array.shape)}; ${key} of ${name} has ${
-            list(own.shape)
-          }`,
+          `--weights ${path}: has shape ${list(array.shape)}; ${key} of ${name} has ${list(shape)}`,
         );
       }
-      state[key] = toTensor(array, own.dtype);
+      state[key] = isFloat
+        ? toFloats("--weights", path, array, dtype)
+        : tensor(Int32Array.from(array.data), { shape });
     }
-    net.loadStateDict(state);
   }
   const names = new Set(Object.keys(net.namedParameters()));
-  const state = treeMap((x) => x.isFloat ? x.to(dtype) : x, net.stateDict());
   const buffers = Object.fromEntries(Object.entries(state).filter(([key]) => !names.has(key)));
   const params = Object.fromEntries(Object.entries(state).filter(([key]) => names.has(key)));
   return {
@@ -125,6 +129,9 @@ export async function loadNetwork(
 /** Names that a list of patterns chooses. Throws a `UsageError` for a pattern that chooses nothing. */
 export function chooseParameters(patterns: string, names: readonly string[]): string[] {
   const tests = patterns.split(",").map((pattern) => {
+    if (pattern.trim() === "") {
+      throw new UsageError(`--params ${patterns}: a name is missing beside a comma`);
+    }
     const escaped = pattern.trim().replace(/[.+?^${}()|[\]\\]/g, "\\$&").replaceAll("*", ".*");
     const expression = new RegExp(`^${escaped}$`);
     if (!names.some((name) => expression.test(name))) {

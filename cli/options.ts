@@ -83,9 +83,14 @@ function parse(args: readonly string[]): {
   values: Partial<Record<(typeof flags.string)[number], string>>;
   switches: Record<(typeof flags.boolean)[number], boolean>;
 } {
+  for (const name of flags.boolean) {
+    const given = args.find((arg) => arg.startsWith(`--${name}=`));
+    if (given !== undefined) throw new UsageError(`${given}: --${name} takes no value`);
+  }
   const parsed = parseArgs([...args], {
     string: [...flags.string],
     boolean: [...flags.boolean],
+    alias: { help: "h" },
     collect: [...flags.string],
     unknown: (flag: string, key?: string) => {
       if (key === undefined) return true;
@@ -114,7 +119,7 @@ function networkOf(name: string, weights: string | undefined): Network {
   throw new UsageError(
     name.endsWith(".onnx")
       ? `${name}: ONNX files cannot be read yet; MODEL is one of ${known}`
-      : `${name} is no model; expected one of ${known}`,
+      : `${name === "" ? '""' : name} is no model; expected one of ${known}`,
   );
 }
 
@@ -148,7 +153,12 @@ export function commandOf(args: readonly string[]): Command {
     );
   }
   const network = networkOf(positional[0], values.weights);
-  if (switches.list) return { kind: "list", network, settings };
+  if (switches.list) {
+    const idle = (["x1", "x2", "out", "params", "method", "compute"] as const)
+      .find((name) => values[name] !== undefined) ?? (switches.check ? "check" : undefined);
+    if (idle === undefined) return { kind: "list", network, settings };
+    throw new UsageError(`--list computes nothing; leave out --${idle}`);
+  }
   if (values.x1 === undefined) {
     throw new UsageError(
       `${network.name} needs examples: --x1 FILE.npy with shape [N, ${

@@ -17,7 +17,7 @@ export class UsageError extends TangentsError {
 export function help(): string {
   const width = Math.max(...Object.keys(models).map((name) => name.length));
   const list = Object.entries(models).map(([name, { inputShape, description }]) =>
-    `  ${name.padEnd(width)}  ${description}; one example is [${inputShape.join(", ")}]`
+    `  ${name.padEnd(width)}  ${`[${inputShape.join(", ")}]`.padEnd(11)}  ${description}`
   );
   return `Neural tangent kernels.
 
@@ -25,7 +25,7 @@ export function help(): string {
                                                   trace and diagonal, compared and timed
   deno task ntk MODEL --x1 A.npy [--x2 B.npy]     the kernel of a network between two sets of examples
 
-MODEL is one of
+MODEL is one of (with the shape of one example)
 
 ${list.join("\n")}
 
@@ -51,7 +51,7 @@ Computing
 Results
   --out FILE       write the kernel to a .npy file; without it, it is printed
   --json           print one line of JSON about what was done, and nothing else, on stdout
-  --help           this text
+  --help, -h       this text
   --version        the version
 
 Exit status: 0 done, 1 the computation or a check failed, 2 the call is off.`;
