@@ -1,0 +1,45 @@
+/**
+ * Prints the tables of the README as Markdown.
+ *
+ * Run with: deno task bench:report [--only primitives,kernels,scaling] [--threads N] [--filter TEXT] [--json FILE]
+ *
+ * @module
+ */
+
+import { parseArgs } from "@std/cli";
+import { describeMachine, describeRuntime } from "./machine.ts";
+import { measurePrimitives, printPrimitives } from "./primitives.ts";
+
+const sections = ["primitives", "kernels", "scaling"];
+const options = parseArgs(Deno.args, {
+  string: ["only", "threads", "filter", "json"],
+  default: { only: sections.join(","), threads: "2", filter: "" },
+});
+const wanted = options.only.split(",");
+const unknown = wanted.filter((name) => !sections.includes(name));
+const threads = Number(options.threads);
+if (unknown.length > 0 || !(Number.isInteger(threads) && threads > 0)) {
+  console.error(
+    `usage: deno task bench:report [--only ${
+      sections.join(",")
+    }] [--threads N] [--filter TEXT] [--json FILE]`,
+  );
+  Deno.exit(2);
+}
+
+const results: Record<string, unknown> = {
+  machine: describeMachine(),
+  runtime: describeRuntime(),
+  threads,
+};
+console.log(`Measured on ${results.machine}; ${results.runtime}.\n`);
+if (wanted.includes("primitives")) {
+  const report = await measurePrimitives(threads, options.filter);
+  results.primitives = report;
+  console.log(printPrimitives(report) + "\n");
+}
+if (options.json !== undefined) {
+  await Deno.writeTextFile(options.json, JSON.stringify(results, null, 2) + "\n");
+}
+// Threads of peers would keep the process alive.
+Deno.exit(0);
