@@ -64,15 +64,22 @@ export class WasmBuffer implements DeviceBuffer {
 
 /** Buffers are given ballast when this many bytes were allocated since the last that was. */
 const ballastBytes = 2 ** 18;
+/**
+ * Ballast is this many times the size of what it stands for, up to the limit after it. The engine collects when some 64 MB
+ * were allocated; a loop of small programs would hold that much more than it needs.
+ */
+const ballastFactor = 4;
+/** Most bytes of ballast that are more than what it stands for. */
+const mostAdded = 2 ** 28;
 /** Bytes of buffers that were made and not disposed, after which collected ones should be given a chance to go. */
-const turnBytes = 2 ** 26;
+const turnBytes = 2 ** 24;
 
 /**
  * An array buffer of a size that is never touched, so that it takes addresses but no memory; null where the engine
  * cannot.
  *
  * The engine's garbage collector sees only the small object that stands for a large piece of our memory, and would
- * wait until we run out. Holding ballast of the same size makes it collect as early as if the memory were its own. A
+ * wait until we run out. Holding ballast makes it collect as if the memory were its own, and more. A
  * resizable buffer has pages of its own, while others may be carved from a pool that has to be cleared.
  */
 function makeBallast(bytes: number): ArrayBuffer | null {
@@ -108,7 +115,8 @@ export class BufferPool {
     this.#withoutBallast += bytes;
     let ballast: ArrayBuffer | null = null;
     if (this.#withoutBallast >= ballastBytes) {
-      ballast = makeBallast(this.#withoutBallast);
+      const more = Math.min((ballastFactor - 1) * this.#withoutBallast, mostAdded);
+      ballast = makeBallast(this.#withoutBallast + more);
       this.#withoutBallast = 0;
     }
     const buffer = new WasmBuffer(backend, this, dtype, length, address, ballast);

@@ -112,8 +112,12 @@ class Wasm implements WasmBackend {
 
   async read(buffer: DeviceBuffer): Promise<TypedArray> {
     const elements = this.readSync(buffer);
-    await this.#device.buffers.turn();
+    await this.reclaim();
     return elements;
+  }
+
+  reclaim(): Promise<void> {
+    return this.#device.buffers.turn();
   }
 
   readSync(buffer: DeviceBuffer): TypedArray {

@@ -49,6 +49,11 @@ export interface Backend {
   read(buffer: DeviceBuffer): Promise<TypedArray>;
   /** The same without waiting, where the backend can. */
   readSync?(buffer: DeviceBuffer): TypedArray;
+  /**
+   * Takes back the memory of buffers that were dropped without `dispose`, where it can and where there is much of it. What
+   * computes without reading waits for it, so that long runs hold their memory.
+   */
+  reclaim?(): Promise<void>;
   /** What it holds. */
   memory(): MemoryReport;
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { currentBackend } from "../../backends/registry.ts";
 import { realizeSync } from "./realize.ts";
 import { flattenTree } from "./tree.ts";
 
@@ -18,8 +19,8 @@ import { flattenTree } from "./tree.ts";
  * console.log(await w.toArray()); // [2, 2]
  * ```
  */
-// deno-lint-ignore require-await -- errors become rejections, and backends that wait will wait here
 export async function realize<T>(tree: T): Promise<T> {
   realizeSync(flattenTree(tree, "realize").leaves);
+  await currentBackend().reclaim?.();
   return tree;
 }

@@ -6,7 +6,7 @@
 
 import { currentBackend } from "../../backends/registry.ts";
 import { ArgumentError } from "../base/errors.ts";
-import { realizeSync } from "../core/realize.ts";
+import { realize } from "../core/realize_tree.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { type CheckTolerances, compareKernels, NtkMismatchError } from "./check.ts";
 import { chooseMethod } from "./choose.ts";
@@ -17,10 +17,12 @@ import { type KernelProblem, kernelProblem, type NetworkFunction } from "./probl
 import type { NtkReport } from "./report.ts";
 
 /** The kernel by one method, computed; nothing of it waits to be done later. */
-function computeKernel(problem: KernelProblem, method: NtkMethod, compute: NtkCompute): Tensor {
-  const kernel = withOutputShape(methods[method](problem, compute), problem, compute);
-  realizeSync([kernel]);
-  return kernel;
+function computeKernel(
+  problem: KernelProblem,
+  method: NtkMethod,
+  compute: NtkCompute,
+): Promise<Tensor> {
+  return realize(withOutputShape(methods[method](problem, compute), problem, compute));
 }
 
 /**
@@ -64,7 +66,7 @@ export async function empiricalNtk<Params, X>(
   const start = performance.now();
   const problem = kernelProblem(f, params, x1, x2 ?? x1, parameters);
   const method = requested === "auto" ? chooseMethod(problem, compute) : requested;
-  const kernel = computeKernel(problem, method, compute);
+  const kernel = await computeKernel(problem, method, compute);
   const seconds = (performance.now() - start) / 1000;
   const checked = check === null
     ? undefined
@@ -91,7 +93,7 @@ async function checkKernel(
   tolerances: CheckTolerances,
 ): Promise<NtkReport["check"]> {
   const other = methodNames.find((name) => name !== method)!;
-  const again = computeKernel(problem, other, compute);
+  const again = await computeKernel(problem, other, compute);
   const { agrees, difference } = await compareKernels(kernel, again, tolerances, problem.double);
   again.dispose();
   if (!agrees) {
