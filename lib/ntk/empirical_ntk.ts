@@ -42,11 +42,11 @@ function computeKernel(
  *
  * @example
  * ```ts
- * import { empiricalNtk, tensor } from "@tangents/ntk";
- * const f = ({ w, b }, x) => w.matmul(x).add(b).tanh();
+ * import { empiricalNtk, type Tensor, tensor } from "@tangents/ntk";
  * const params = { w: tensor([[1, 2], [3, 4]]), b: tensor([0, 0]) };
  * const x = tensor([[0.1, 0.2], [0.3, -0.1], [0, 0.5]]);
- * const kernel = await empiricalNtk(f, params, x, undefined, { check: true });
+ * const f = ({ w, b }: typeof params, x: Tensor) => w.matmul(x).add(b).tanh();
+ * const kernel = await empiricalNtk(f, params, x, null, { check: true });
  * console.log(kernel.shape); // [3, 3, 2, 2]
  * ```
  */
