@@ -48,6 +48,7 @@ export interface MultiheadAttentionCallOptions {
  * ```
  */
 export class MultiheadAttention extends Module {
+  /** PyTorch's names of the fields. */
   static override readonly stateNames: Readonly<Record<string, string>> = {
     inProjWeight: "in_proj_weight",
     inProjBias: "in_proj_bias",

@@ -45,10 +45,12 @@ function isMapped(x: Tensor): boolean {
 
 /** What the batch normalizations of all dimensions share. */
 export abstract class BatchNormLayer extends Module {
+  /** PyTorch's names of the fields. */
   static override readonly stateNames: Readonly<Record<string, string>> = {
     runningMean: "running_mean",
     runningVar: "running_var",
   };
+  /** PyTorch counts batches; nothing here depends on the count. */
   static override readonly ignoredState: readonly string[] = ["num_batches_tracked"];
 
   /** Multiplies each channel, [numFeatures], or null. */
