@@ -1,0 +1,56 @@
+/**
+ * The neural tangent kernels of the golden networks by the functions of the PyTorch tutorial, written by hand with the
+ * public transforms, against PyTorch's in float64.
+ */
+import { functionalCall, type Layer } from "../lib/nn/mod.ts";
+import { einsum, eye, jacrev, jvp, type Tensor, vjp, vmap } from "../mod.ts";
+import { assertNear, goldenNames, loadGolden } from "./helpers/golden.ts";
+
+type Params = Record<string, Tensor>;
+
+const tolerances = { float64: 1e-12, float32: 1e-6 } as const;
+
+function single(net: Layer): (params: Params, x: Tensor) => Tensor {
+  return (params, x) => functionalCall(net, params, x.unsqueeze(0)).squeeze(0);
+}
+
+type Single = ReturnType<typeof single>;
+
+function kernelByContraction(f: Single, params: Params, x1: Tensor, x2: Tensor): Tensor {
+  const [jac1, jac2] = [x1, x2].map((x) =>
+    Object.values(vmap(jacrev(f), [null, 0])(params, x)).map((j) => j.flatten(2))
+  );
+  return jac1
+    .map((j, i) => einsum("Naf,Mbf->NMab", j, jac2[i]))
+    .reduce((sum, term) => sum.add(term));
+}
+
+function kernelByProducts(f: Single, params: Params, x1: Tensor, x2: Tensor): Tensor {
+  const entry = (a: Tensor, b: Tensor): Tensor => {
+    const ofParams = (x: Tensor) => (p: Params): Tensor => f(p, x);
+    const [output, pull] = vjp(ofParams(a), params);
+    const product = (cotangent: Tensor): Tensor => {
+      const [tangent] = pull(cotangent);
+      return jvp(ofParams(b), [params], [tangent])[1];
+    };
+    return vmap(product)(eye(output.size, output.size, { dtype: output.dtype }));
+  };
+  return vmap((a: Tensor) => vmap((b: Tensor) => entry(a, b))(x2))(x1);
+}
+
+const methods = {
+  "Jacobian contraction": kernelByContraction,
+  "NTK-vector products": kernelByProducts,
+};
+
+for (const name of goldenNames) {
+  for (const dtype of ["float64", "float32"] as const) {
+    for (const [method, kernel] of Object.entries(methods)) {
+      Deno.test(`${name}: ${method} in ${dtype}`, async () => {
+        const { net, x1, x2, ntk } = await loadGolden(name, dtype);
+        const result = kernel(single(net), net.namedParameters(), x1, x2);
+        await assertNear(result, ntk, tolerances[dtype]);
+      });
+    }
+  }
+}
