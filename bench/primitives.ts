@@ -87,14 +87,35 @@ function inputsOf({ inputs }: PrimitiveCase, backend: Backend): Tensor[] {
   return tensors;
 }
 
-/** Measures one primitive. */
-async function measure(
+/** What computes primitives. */
+export interface Engines {
+  readonly single: Backend;
+  readonly multi: Backend;
+  readonly ort: OnnxruntimePeer | null;
+  readonly tf: Tfjs | null;
+}
+
+/** Starts what computes primitives; peers that cannot be had are null. */
+export async function startEngines(threads: number): Promise<Engines> {
+  const single = createWasmBackend({ threads: 1 });
+  const multi = createWasmBackend({ threads });
+  multi.startThreads();
+  return { single, multi, ort: await loadOnnxruntime(threads), tf: await loadTfjs() };
+}
+
+/** A primitive ready to be timed, once all have been found to compute the same. */
+export interface PreparedPrimitive {
+  /** Tangents on one thread and on more ("one", "more"), and the peers that have the primitive. */
+  readonly contenders: readonly Contender[];
+  /** Frees everything. */
+  release(): Promise<void>;
+}
+
+/** Makes a primitive ready. Throws where a peer computes something else. */
+export async function preparePrimitive(
   item: PrimitiveCase,
-  single: Backend,
-  multi: Backend,
-  ort: OnnxruntimePeer | null,
-  tf: Tfjs | null,
-): Promise<PrimitiveResult> {
+  { single, multi, ort, tf }: Engines,
+): Promise<PreparedPrimitive> {
   const one = inputsOf(item, single);
   const more = inputsOf(item, multi);
   setBackend(multi);
@@ -103,12 +124,7 @@ async function measure(
     shape: x.shape,
     data: await x.data() as Float32Array,
   })));
-  const amount = "operations" in item.work ? item.work.operations : item.work.bytes;
-  const ceiling = "operations" in item.work
-    ? arithmeticCeiling()
-    : copyCeiling(Math.min(amount, 2 ** 25));
-  const contenders: Contender[] = [
-    { name: "ceiling", run: ceiling.run },
+  const contenders = [
     onBackend("one", single, item.tangents, one),
     onBackend("more", multi, item.tangents, more),
   ];
@@ -119,7 +135,7 @@ async function measure(
     checkEqual(item.name, "onnxruntime", difference(expected, await kernel.result()));
     contenders.push({ name: "onnxruntime", run: kernel.run });
   }
-  const release: (() => void)[] = [];
+  const tensors = new Set<{ dispose(): void }>([...one, ...more]);
   if (tf !== null && item.tfjs !== undefined) {
     const { prepare, run, finish } = item.tfjs;
     const given = host.map(({ shape, data }) => tf.tensor(data, shape));
@@ -128,12 +144,26 @@ async function measure(
     const last = finish === undefined ? y : finish(tf, y);
     checkEqual(item.name, "TensorFlow.js", difference(expected, last.dataSync()));
     contenders.push({ name: "tfjs", run: () => run(tf, inputs).dispose() });
-    for (const x of new Set([...given, ...inputs, y, last])) release.push(() => x.dispose());
+    for (const x of [...given, ...inputs, y, last]) tensors.add(x);
   }
-  const seconds = await inTurn(contenders, turns);
-  await kernel?.release();
-  for (const dispose of release) dispose();
-  for (const x of [...one, ...more]) x.dispose();
+  return {
+    contenders,
+    async release() {
+      await kernel?.release();
+      for (const x of tensors) x.dispose();
+    },
+  };
+}
+
+/** Measures one primitive. */
+async function measure(item: PrimitiveCase, engines: Engines): Promise<PrimitiveResult> {
+  const { contenders, release } = await preparePrimitive(item, engines);
+  const amount = "operations" in item.work ? item.work.operations : item.work.bytes;
+  const ceiling = "operations" in item.work
+    ? arithmeticCeiling()
+    : copyCeiling(Math.min(amount, 2 ** 25));
+  const seconds = await inTurn([{ name: "ceiling", run: ceiling.run }, ...contenders], turns);
+  await release();
   return {
     name: item.name,
     group: item.group,
@@ -151,17 +181,13 @@ export async function measurePrimitives(
   threads: number,
   filter = "",
 ): Promise<PrimitivesReport> {
-  const single = createWasmBackend({ threads: 1 });
-  const multi = createWasmBackend({ threads });
-  multi.startThreads();
-  const ort = await loadOnnxruntime(threads);
-  const tf = await loadTfjs();
+  const engines = await startEngines(threads);
   const rows: PrimitiveResult[] = [];
   for (const item of primitiveCases) {
     if (!item.name.includes(filter)) continue;
-    rows.push(await measure(item, single, multi, ort, tf));
+    rows.push(await measure(item, engines));
   }
-  multi.stopThreads();
+  engines.multi.stopThreads();
   const rate = (kind: "operations" | "bytes"): number =>
     median(
       rows.flatMap(({ work, ceiling }) =>
@@ -173,8 +199,8 @@ export async function measurePrimitives(
     ceilingGflops: rate("operations"),
     copyGigabytes: rate("bytes"),
     peers: {
-      onnxruntime: ort === null ? null : onnxruntimeVersion,
-      tfjs: tf === null ? null : tfjsVersion,
+      onnxruntime: engines.ort === null ? null : onnxruntimeVersion,
+      tfjs: engines.tf === null ? null : tfjsVersion,
     },
     rows,
   };

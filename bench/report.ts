@@ -1,18 +1,21 @@
 /**
  * Prints the tables of the README as Markdown.
  *
- * Run with: deno task bench:report [--only primitives,kernels,scaling] [--threads N] [--filter TEXT] [--json FILE]
+ * Run with: deno task bench:report [--only primitives,kernels,scaling] [--threads N] [--filter TEXT] [--slow] [--json FILE]
  *
  * @module
  */
 
 import { parseArgs } from "@std/cli";
+import { measureKernels, printKernels } from "./kernels.ts";
 import { describeMachine, describeRuntime } from "./machine.ts";
 import { measurePrimitives, printPrimitives } from "./primitives.ts";
+import { measureScaling, printScaling } from "./scaling.ts";
 
 const sections = ["primitives", "kernels", "scaling"];
 const options = parseArgs(Deno.args, {
   string: ["only", "threads", "filter", "json"],
+  boolean: ["slow"],
   default: { only: sections.join(","), threads: "2", filter: "" },
 });
 const wanted = options.only.split(",");
@@ -22,7 +25,7 @@ if (unknown.length > 0 || !(Number.isInteger(threads) && threads > 0)) {
   console.error(
     `usage: deno task bench:report [--only ${
       sections.join(",")
-    }] [--threads N] [--filter TEXT] [--json FILE]`,
+    }] [--threads N] [--filter TEXT] [--slow] [--json FILE]`,
   );
   Deno.exit(2);
 }
@@ -37,6 +40,16 @@ if (wanted.includes("primitives")) {
   const report = await measurePrimitives(threads, options.filter);
   results.primitives = report;
   console.log(printPrimitives(report) + "\n");
+}
+if (wanted.includes("kernels")) {
+  const report = await measureKernels(threads, options.slow);
+  results.kernels = report;
+  console.log(printKernels(report) + "\n");
+}
+if (wanted.includes("scaling")) {
+  const report = await measureScaling(threads);
+  results.scaling = report;
+  console.log(printScaling(report) + "\n");
 }
 if (options.json !== undefined) {
   await Deno.writeTextFile(options.json, JSON.stringify(results, null, 2) + "\n");

@@ -1,9 +1,7 @@
 /**
  * Speed of the WebAssembly backend's matrix products on one thread, beside the machine's ceiling:
- * independent multiply-adds that stay in registers. Run: `deno run -A bench/gemm_bench.ts [--strict] [--float64] [FILTER]`.
+ * independent multiply-adds that stay in registers. Run: `deno run -A bench/gemm_report.ts [--strict] [--float64] [FILTER]`.
  */
-import { type Local, ModuleBuilder } from "../backends/wasm/assembler.ts";
-import { emitMultiplyAdd, numericOf } from "../backends/wasm/gemm_numeric.ts";
 import {
   axis,
   axisSize,
@@ -14,37 +12,17 @@ import {
   randomNumbers,
   transposed,
 } from "../tests/wasm_gemm_harness.ts";
+import { arithmeticCeiling } from "./ceiling.ts";
 
 const flags = new Set(Deno.args.filter((argument) => argument.startsWith("--")));
 const filter = Deno.args.find((argument) => !argument.startsWith("--")) ?? "";
 const dtype = flags.has("--float64") ? "float64" : "float32";
 const relaxed = !flags.has("--strict");
 
-/** Billions of operations a second of twelve chains of multiply-adds without memory. */
+/** Billions of operations a second of multiply-adds without memory. */
 function ceiling(): number {
-  const numeric = numericOf(dtype, relaxed);
-  const module = new ModuleBuilder();
-  const turns = 100_000;
-  const chains = 12;
-  module.addFunction("chains", ["f32"], ["f32"], (f) => {
-    const sums = f.locals("v128", chains);
-    const [a, b] = f.locals("v128", 2);
-    const count = f.local("i32");
-    f.get(f.parameter(0)).op("f32x4.splat").tee(a).set(b);
-    sums.forEach((sum, i) => f.f32x4Splat(i).set(sum));
-    f.loop((again) => {
-      for (let u = 0; u < 4; u++) {
-        sums.forEach((sum: Local) => emitMultiplyAdd(f, numeric, a, b, sum));
-      }
-      f.get(count).i32(1).op("i32.add").tee(count).i32(turns).op("i32.lt_u").brIf(again);
-    });
-    f.get(sums[0]);
-    for (const sum of sums.slice(1)) f.get(sum).op("f32x4.add");
-    f.lane("f32x4.extract_lane", 0);
-  }, { export: true });
-  const instance = new WebAssembly.Instance(new WebAssembly.Module(module.build()), {});
-  const run = instance.exports.chains as (x: number) => number;
-  return 2 * numeric.lanes * chains * 4 * turns / 1e9 / bestSeconds(() => run(0.5));
+  const { amount, run } = arithmeticCeiling(dtype, relaxed);
+  return amount / 1e9 / bestSeconds(run);
 }
 
 /** The shortest of many runs, in seconds. */
