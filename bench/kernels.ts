@@ -50,7 +50,7 @@ const methodNames: Readonly<Record<string, string>> = {
   "structured-derivatives": "structured derivatives",
 };
 /** Processors rest between turns until the threads of the one before sleep. */
-const turns = { rounds: 7, slice: 0, rest: 100, enough: 5 };
+const turns = { rounds: 7, slice: 0, rest: 100, enough: 4 };
 const coldRounds = 3;
 /** float32, sums over 235,722 or 14.7 million parameters. */
 const tolerance = 1e-3;

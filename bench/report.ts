@@ -3,6 +3,10 @@
  *
  * Run with: deno task bench:report [--only primitives,kernels,scaling] [--threads N] [--filter TEXT] [--slow] [--json FILE]
  *
+ * Takes about six minutes; the machine should do nothing else. PyTorch and neural-tangents (0.6.5, with JAX 0.4.30) take part
+ * where a Python has them: `TANGENTS_PYTHON` names one interpreter or several, with commas between. `--slow` adds what takes
+ * more than a minute a kernel.
+ *
  * @module
  */
 
