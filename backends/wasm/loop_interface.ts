@@ -17,8 +17,11 @@ import type { FunctionBuilder, FunctionReference, Local } from "./assembler.ts";
  * with. A kernel that has nothing to do has no phases.
  */
 export interface EmittedKernel {
+  /** What to run, in order. */
   readonly phases: readonly { readonly run: FunctionReference; readonly tasks: number }[];
+  /** Scratch memory that all threads share. */
   readonly sharedScratchBytes: number;
+  /** Scratch memory of each thread. */
   readonly threadScratchBytes: number;
 }
 

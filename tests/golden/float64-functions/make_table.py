@@ -79,7 +79,7 @@ with open(output, "w") as file:
     file.write("{\n")
     file.write(
         ",\n".join(
-            f'"{name}": [\n' + ",\n".join(json.dumps(row) for row in rows) + "\n]"
+            f'  "{name}": [\n' + ",\n".join("    " + json.dumps(row) for row in rows) + "\n  ]"
             for name, rows in table.items()
         )
     )
