@@ -58,9 +58,9 @@ function empiricalNtkJacobianContraction(
   x2: Tensor,
   compute: Compute = "full",
 ): Tensor {
-  const jac1 = Object.values(vmap(jacrev(fnetSingle), [null, 0])(params, x1) as Params)
+  const jac1 = Object.values(vmap(jacrev(fnetSingle), [null, 0])(params, x1))
     .map((j) => j.flatten(2));
-  const jac2 = Object.values(vmap(jacrev(fnetSingle), [null, 0])(params, x2) as Params)
+  const jac2 = Object.values(vmap(jacrev(fnetSingle), [null, 0])(params, x2))
     .map((j) => j.flatten(2));
   const expression = { full: "Naf,Mbf->NMab", trace: "Naf,Maf->NM", diagonal: "Naf,Maf->NMa" };
   return stack(jac1.map((j, i) => einsum(expression[compute], j, jac2[i]))).sum(0);

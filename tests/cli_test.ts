@@ -31,13 +31,17 @@ async function call(...args: string[]): Promise<Result> {
   }
 }
 
+/** The environment without what the task that runs the tests set for itself. */
+const { INIT_CWD: _, ...inherited } = Deno.env.toObject();
+
 /** Runs `deno` as a user would. */
 async function deno(args: string[], cwd = root): Promise<Result & { seconds: number }> {
   const start = performance.now();
   const output = await new Deno.Command(Deno.execPath(), {
     args,
     cwd,
-    env: { NO_COLOR: "1" },
+    env: { ...inherited, NO_COLOR: "1" },
+    clearEnv: true,
     stdin: "null",
   }).output();
   const decode = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);

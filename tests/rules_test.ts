@@ -6,7 +6,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import type { PrimitiveName, PrimitiveParams } from "../lib/base/primitives.ts";
 import { apply, ruleOf } from "../lib/core/apply.ts";
 import { table } from "../lib/core/primitives/table.ts";
-import { MissingRuleError, Tensor, tensor, vjp, vmap } from "../mod.ts";
+import { MissingRuleError, type Tensor, tensor, vjp, vmap } from "../mod.ts";
 import {
   assertNear,
   assertSame,

@@ -13,7 +13,7 @@ import {
   ones,
   ShapeError,
   stopGradient,
-  Tensor,
+  type Tensor,
   tensor,
   TreeError,
   valueAndGrad,

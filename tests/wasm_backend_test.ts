@@ -9,9 +9,6 @@ import { ProgramBuilder } from "./helpers/conformance_builder.ts";
 import { conformanceCases } from "./helpers/conformance_cases.ts";
 import { runConformance } from "./helpers/conformance_run.ts";
 
-// Workers outlive the test that starts them.
-const options = { sanitizeOps: false, sanitizeResources: false };
-
 const product = { lhsBatch: [], rhsBatch: [], lhsContract: [1], rhsContract: [0] };
 
 /** Numbers between −1 and 1, the same in every run. */
@@ -120,7 +117,7 @@ function largeProgram(): { program: Program; inputs: Float32Array[] } {
 
 for (const threads of [1, 2]) {
   for (const shape of [[1, 1, 1], [3, 5, 7], [64, 100, 130]]) {
-    Deno.test(`a layer of ${shape} on ${threads} threads agrees with plain loops`, options, () => {
+    Deno.test(`a layer of ${shape} on ${threads} threads agrees with plain loops`, () => {
       const backend = createWasmBackend({ threads, shareAbove: 0 });
       backend.startThreads();
       const [rows, inner, columns] = shape;
@@ -138,7 +135,7 @@ for (const threads of [1, 2]) {
   }
 }
 
-Deno.test("results are equal bit for bit on any number of threads", options, () => {
+Deno.test("results are equal bit for bit on any number of threads", () => {
   const { program, inputs } = largeProgram();
   const expected = run(createWasmBackend({ threads: 1 }), program, inputs);
   for (const threads of [2, 4, 5]) {
@@ -154,7 +151,7 @@ Deno.test("results are equal bit for bit on any number of threads", options, () 
   }
 });
 
-Deno.test("strict and relaxed kernels agree to rounding", options, () => {
+Deno.test("strict and relaxed kernels agree to rounding", () => {
   const shape = [60, 500, 70] as const;
   const [x, w, b] = [numbers(30_000, 4), numbers(35_000, 5), numbers(70, 6)];
   const small = w.map((value) => value / 20);
@@ -171,7 +168,6 @@ Deno.test("strict and relaxed kernels agree to rounding", options, () => {
 
 Deno.test(
   "the conformance cases hold when everything is shared among three threads",
-  options,
   async () => {
     const backend = createWasmBackend({ threads: 3, shareAbove: 0 });
     backend.startThreads();
@@ -243,7 +239,6 @@ Deno.test("memory is back at its level after many runs, and peak counts intermed
 
 Deno.test(
   "what is too large for the memory is an error that says how much was wanted",
-  options,
   async () => {
     const backend = createWasmBackend({ threads: 2, maximumMemory: 8 * 2 ** 20 });
     const small = backend.upload(numbers(1000, 1), "float32");
@@ -272,7 +267,7 @@ Deno.test(
   },
 );
 
-Deno.test("wrong inputs are errors that say what was expected", options, async () => {
+Deno.test("wrong inputs are errors that say what was expected", async () => {
   const backend = createWasmBackend({ threads: 1 });
   const builder = new ProgramBuilder();
   const x = builder.input([2], "float32");

@@ -113,10 +113,8 @@ const shift: Task[] = [0, 1].map((parity): Task => (f, { task }) => {
   f.load("i32.load", from).i32(1).op("i32.add").store("i32.store", to);
 });
 
-const options = { sanitizeOps: false, sanitizeResources: false };
-
 for (const threads of [1, 2, 4, 7]) {
-  Deno.test(`segments run in order and each task once on ${threads} threads`, options, () => {
+  Deno.test(`segments run in order and each task once on ${threads} threads`, () => {
     using bench = new Bench(threads);
     const rounds = 200;
     const program = bench.program(
@@ -138,7 +136,7 @@ for (const threads of [1, 2, 4, 7]) {
   });
 }
 
-Deno.test("several threads take part, each with scratch memory of its own", options, () => {
+Deno.test("several threads take part, each with scratch memory of its own", () => {
   using bench = new Bench(3);
   // Each task writes its thread's scratch address into its cell.
   const program = bench.program([(f, { task, scratch }) => {
@@ -157,7 +155,7 @@ Deno.test("several threads take part, each with scratch memory of its own", opti
   for (const address of seen) assert([8192, 8256, 8320].includes(address), `${address}`);
 });
 
-Deno.test("a program that is not parallel runs on the calling thread alone", options, () => {
+Deno.test("a program that is not parallel runs on the calling thread alone", () => {
   using bench = new Bench(2);
   const program = bench.program([(f, { task, scratch }) => {
     pushCell(f, task);
@@ -168,7 +166,7 @@ Deno.test("a program that is not parallel runs on the calling thread alone", opt
   assertEquals(new Set(bench.cells(64)), new Set([8192]));
 });
 
-Deno.test("a trap in any thread is an error of the call, and later calls work", options, () => {
+Deno.test("a trap in any thread is an error of the call, and later calls work", () => {
   using bench = new Bench(2);
   const trap = bench.program([(f, { task }) => {
     spin(f, 20_000);
@@ -192,7 +190,7 @@ Deno.test("a trap in any thread is an error of the call, and later calls work", 
   assert(messages.has("thread 1"), `only ${[...messages]} failed`);
 });
 
-Deno.test("a worker that cannot load the program is an error, not a hang", options, () => {
+Deno.test("a worker that cannot load the program is an error, not a hang", () => {
   using bench = new Bench(2);
   const program = bench.program([(f) => spin(f, 1_000_000)], [{ steps: [[0, 64]], chunk: 1 }]);
   bench.memory.bytes.fill(0, program.moduleAddress, program.moduleAddress + 4);
@@ -205,7 +203,7 @@ Deno.test("a worker that cannot load the program is an error, not a hang", optio
   );
 });
 
-Deno.test("retired programs are forgotten, and their numbers' successors run", options, () => {
+Deno.test("retired programs are forgotten, and their numbers' successors run", () => {
   using bench = new Bench(2);
   for (let i = 1; i <= 150; i++) {
     const program = bench.program([(f, { task }) => {
@@ -220,7 +218,7 @@ Deno.test("retired programs are forgotten, and their numbers' successors run", o
   assertEquals(bench.memory.words[control.retired / 4], 150);
 });
 
-Deno.test("workers see memory that grew after they started", options, () => {
+Deno.test("workers see memory that grew after they started", () => {
   using bench = new Bench(2);
   const far = 40 * 65536;
   bench.memory.grow(far + 65536);
@@ -234,4 +232,26 @@ Deno.test("workers see memory that grew after they started", options, () => {
     [...bench.memory.words.subarray(far / 4, far / 4 + 64)],
     Array.from({ length: 64 }, (_, i) => i),
   );
+});
+
+Deno.test("web workers serve where there is no node:worker_threads", () => {
+  const process = Object.getOwnPropertyDescriptor(globalThis, "process")!;
+  Object.defineProperty(globalThis, "process", { value: undefined, configurable: true });
+  try {
+    using bench = new Bench(2);
+    const program = bench.program([(f, { task, scratch }) => {
+      spin(f, 200_000);
+      pushCell(f, task);
+      scratch();
+      f.store("i32.store");
+    }], [{ steps: [[0, 64]], chunk: 1 }]);
+    const seen = new Set<number>();
+    for (let i = 0; i < 200 && seen.size < 2; i++) {
+      bench.run(program, 1);
+      for (const address of bench.cells(64)) seen.add(address);
+    }
+    assertEquals(seen, new Set([8192, 8256]));
+  } finally {
+    Object.defineProperty(globalThis, "process", process);
+  }
 });

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { allocate, type DType, dtypes, type TypedArray } from "../../lib/base/dtype.ts";
+import { allocate, type DType, dtypeOf, dtypes, type TypedArray } from "../../lib/base/dtype.ts";
 import { ArgumentError, BackendError } from "../../lib/base/errors.ts";
 import type {
   Backend,
@@ -99,10 +99,10 @@ class Wasm implements WasmBackend {
   }
 
   upload(data: TypedArray, dtype: DType): DeviceBuffer {
-    const expected = allocate(dtype, 0);
-    if (data.constructor !== expected.constructor) {
+    if (dtypeOf(data) !== dtype) {
+      const expected = allocate(dtype, 0).constructor.name;
       throw new BackendError(
-        `upload: ${dtype} elements come in a ${expected.constructor.name}, got a ${data.constructor.name}`,
+        `upload: ${dtype} elements come in a ${expected}, got a ${data.constructor.name}`,
       );
     }
     const buffer = this.#device.buffers.create(this, dtype, data.length);

@@ -170,7 +170,6 @@ function trapped(cause: unknown): BackendError {
 interface NodeWorkers {
   readonly Worker: new (source: string, options: { eval: true; workerData: WorkerInit }) => {
     unref(): void;
-    on(event: "error", listener: () => void): void;
     terminate(): unknown;
   };
 }
@@ -186,15 +185,26 @@ function nodeWorkers(): NodeWorkers | undefined {
   }
 }
 
-/** Starts one worker; null where there are none. */
+/** Starts one worker; null where there are none, or a page's policy forbids them. */
 function startWorker(init: WorkerInit): Terminate | null {
-  const node = nodeWorkers();
-  if (node !== undefined) {
-    // This kind of worker does not keep the process alive.
-    const worker = new node.Worker(nodeWorkerSource(), { eval: true, workerData: init });
-    worker.unref();
-    return () => void worker.terminate();
+  try {
+    return startNodeWorker(init) ?? startWebWorker(init);
+  } catch {
+    return null;
   }
+}
+
+/** Starts a worker that does not keep the process alive. */
+function startNodeWorker(init: WorkerInit): Terminate | null {
+  const node = nodeWorkers();
+  if (node === undefined) return null;
+  const worker = new node.Worker(nodeWorkerSource(), { eval: true, workerData: init });
+  worker.unref();
+  return () => void worker.terminate();
+}
+
+/** Starts a worker in a page. */
+function startWebWorker(init: WorkerInit): Terminate | null {
   if (typeof Worker === "undefined") return null;
   const url = URL.createObjectURL(new Blob([webWorkerSource()], { type: "text/javascript" }));
   const worker = new Worker(url, { type: "module" });

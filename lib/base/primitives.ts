@@ -54,27 +54,41 @@ export type None = Record<never, never>;
 
 /** One operand; result of the same shape and dtype. Floats only, except neg, abs, sign (also integers). */
 export interface UnaryParams {
+  /** −x. */
   neg: None;
+  /** |x|. */
   abs: None;
   /** −1, 0 or 1; NaN stays NaN. */
   sign: None;
+  /** The largest integer that is not above x. */
   floor: None;
+  /** The smallest integer that is not below x. */
   ceil: None;
   /** To the nearest integer, ties to even. */
   round: None;
+  /** eˣ. */
   exp: None;
+  /** eˣ − 1, accurate near 0. */
   expm1: None;
+  /** The natural logarithm. */
   log: None;
+  /** log(1 + x), accurate near 0. */
   log1p: None;
+  /** The square root. */
   sqrt: None;
   /** 1 / sqrt(x). */
   rsqrt: None;
+  /** The sine, of radians. */
   sin: None;
+  /** The cosine, of radians. */
   cos: None;
+  /** The arctangent, in radians. */
   atan: None;
+  /** The hyperbolic tangent. */
   tanh: None;
   /** 1 / (1 + exp(−x)). */
   sigmoid: None;
+  /** The error function, 2/√π · ∫₀ˣ exp(−t²) dt. */
   erf: None;
 }
 
@@ -114,8 +128,11 @@ export interface BinaryParams {
 
 /** Two operands of one shape and dtype; a bool result of the same shape. Comparisons with NaN are false. */
 export interface CompareParams {
+  /** first = second. */
   equal: None;
+  /** first < second. */
   less: None;
+  /** first ≤ second. */
   lessEqual: None;
 }
 

@@ -8,13 +8,7 @@ export type { DType, TypedArray } from "../base/dtype.ts";
 export * from "../base/errors.ts";
 export type { Shape } from "../base/shape.ts";
 export type { NestedArray } from "./format.ts";
-export {
-  type Axes,
-  type Operation,
-  type ReductionOptions,
-  Tensor,
-  type TensorLike,
-} from "./tensor.ts";
+export { type Axes, type ReductionOptions, Tensor, type TensorLike } from "./tensor.ts";
 export { treeLeaves, treeMap } from "./tree.ts";
 export {
   add,

@@ -34,5 +34,8 @@ export function ntkVectorProducts(
     const rows = vmap(row)(eye(outputSize, outputSize, { dtype }));
     return compute === "trace" ? rows.sum(0) : rows;
   };
-  return vmap(vmap(pair, [null, 0]), [0, null])(x1, x2);
+  return vmap<[unknown, unknown], Tensor>(vmap<[unknown, unknown], Tensor>(pair, [null, 0]), [
+    0,
+    null,
+  ])(x1, x2);
 }

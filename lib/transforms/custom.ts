@@ -113,6 +113,17 @@ function mark<Args extends readonly unknown[], Out>(
  * console.log(await gradient.toArray()); // [1]
  * ```
  */
+export function customVjp<Args extends readonly Tensor[], Residuals>(
+  f: (...args: Args) => Tensor,
+  forward: (...args: Args) => [Tensor, Residuals],
+  backward: (residuals: Residuals, cotangent: Tensor) => readonly [...Args],
+): (...args: Args) => Tensor;
+/** A derivative of one's own for a function of trees. */
+export function customVjp<Args extends readonly unknown[], Out, Residuals>(
+  f: (...args: Args) => Out,
+  forward: (...args: Args) => [Out, Residuals],
+  backward: (residuals: Residuals, cotangent: Out) => readonly [...Args],
+): (...args: Args) => Out;
 export function customVjp<Args extends readonly unknown[], Out, Residuals>(
   f: (...args: Args) => Out,
   forward: (...args: Args) => [Out, Residuals],
@@ -167,6 +178,15 @@ export function customVjp<Args extends readonly unknown[], Out, Residuals>(
  * console.log(await grad((x) => softplus(x).sum())(tensor([0])).toArray()); // [0.5]
  * ```
  */
+export function customJvp<Args extends readonly Tensor[]>(
+  f: (...args: Args) => Tensor,
+  rule: (primals: Args, tangents: Args) => Tensor,
+): (...args: Args) => Tensor;
+/** A tangent of one's own for a function of trees. */
+export function customJvp<Args extends readonly unknown[], Out>(
+  f: (...args: Args) => Out,
+  rule: (primals: Args, tangents: Args) => Out,
+): (...args: Args) => Out;
 export function customJvp<Args extends readonly unknown[], Out>(
   f: (...args: Args) => Out,
   rule: (primals: Args, tangents: Args) => Out,

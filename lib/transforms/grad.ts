@@ -9,7 +9,12 @@ import { formatShape } from "../base/shape.ts";
 import { onesLike, zerosLike } from "../core/operations/creation.ts";
 import { Tensor } from "../core/tensor.ts";
 import { flattenTree, unflattenTree } from "../core/tree.ts";
-import { type ArgumentNumbers, checkDifferentiable, selectArguments } from "./jacobian.ts";
+import {
+  type ArgumentNumbers,
+  checkDifferentiable,
+  type ChosenArguments,
+  selectArguments,
+} from "./jacobian.ts";
 import { pullback } from "./vjp.ts";
 import { checkFunction, recordOnAliases } from "./walk.ts";
 
@@ -48,16 +53,21 @@ function differentiate(
  * console.log(await gradient.toArray()); // [2, 4]
  * ```
  */
-export function grad<Args extends readonly unknown[]>(
+export function grad<
+  Args extends readonly Tensor[],
+  const Positions extends ArgumentNumbers = 0,
+>(
   f: (...args: Args) => Tensor,
-  argnums?: 0,
-): (...args: Args) => Args[0];
-/** The gradient by the arguments at the given positions. */
-export function grad<Args extends readonly unknown[]>(
+  argnums?: Positions,
+): (...args: Args) => ChosenArguments<Args, Positions>;
+/** The gradient of a function of trees. */
+export function grad<
+  Args extends readonly unknown[],
+  const Positions extends ArgumentNumbers = 0,
+>(
   f: (...args: Args) => Tensor,
-  argnums: ArgumentNumbers,
-  // deno-lint-ignore no-explicit-any -- the tree's type depends on the positions' values
-): (...args: Args) => any;
+  argnums?: Positions,
+): (...args: Args) => ChosenArguments<Args, Positions>;
 export function grad(
   f: (...args: never[]) => Tensor,
   argnums: ArgumentNumbers = 0,
@@ -76,16 +86,21 @@ export function grad(
  * console.log(await value.item(), await gradient.toArray()); // 5 [2, 4]
  * ```
  */
-export function valueAndGrad<Args extends readonly unknown[]>(
+export function valueAndGrad<
+  Args extends readonly Tensor[],
+  const Positions extends ArgumentNumbers = 0,
+>(
   f: (...args: Args) => Tensor,
-  argnums?: 0,
-): (...args: Args) => [Tensor, Args[0]];
-/** The value, and the gradient by the arguments at the given positions. */
-export function valueAndGrad<Args extends readonly unknown[]>(
+  argnums?: Positions,
+): (...args: Args) => [Tensor, ChosenArguments<Args, Positions>];
+/** The value and the gradient of a function of trees. */
+export function valueAndGrad<
+  Args extends readonly unknown[],
+  const Positions extends ArgumentNumbers = 0,
+>(
   f: (...args: Args) => Tensor,
-  argnums: ArgumentNumbers,
-  // deno-lint-ignore no-explicit-any -- the tree's type depends on the positions' values
-): (...args: Args) => [Tensor, any];
+  argnums?: Positions,
+): (...args: Args) => [Tensor, ChosenArguments<Args, Positions>];
 export function valueAndGrad(
   f: (...args: never[]) => Tensor,
   argnums: ArgumentNumbers = 0,

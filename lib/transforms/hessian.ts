@@ -4,7 +4,8 @@
  * @module
  */
 
-import type { ArgumentNumbers, Jacobian } from "./jacobian.ts";
+import type { Tensor } from "../core/tensor.ts";
+import type { ArgumentNumbers, ChosenArguments, Jacobian } from "./jacobian.ts";
 import { jacfwd } from "./jacfwd.ts";
 import { jacrev } from "./jacrev.ts";
 
@@ -19,19 +20,40 @@ import { jacrev } from "./jacrev.ts";
  * console.log(await second.toArray()); // [[6, 0], [0, 12]]
  * ```
  */
-export function hessian<Args extends readonly unknown[], Out>(
+export function hessian<
+  Args extends readonly Tensor[],
+  Out,
+  const Positions extends ArgumentNumbers = 0,
+>(
   f: (...args: Args) => Out,
-  argnums?: 0,
-): (...args: Args) => Jacobian<Jacobian<Out, Args[0]>, Args[0]>;
-/** The Hessian by the argument at the given position. */
-export function hessian<Args extends readonly unknown[], Out>(
+  argnums?: Positions,
+): (
+  ...args: Args
+) => Jacobian<
+  Jacobian<Out, ChosenArguments<Args, Positions>>,
+  ChosenArguments<Args, Positions>
+>;
+/** The Hessian of a function of trees. */
+export function hessian<
+  Args extends readonly unknown[],
+  Out,
+  const Positions extends ArgumentNumbers = 0,
+>(
   f: (...args: Args) => Out,
-  argnums: ArgumentNumbers,
-  // deno-lint-ignore no-explicit-any -- the tree's type depends on the positions' values
-): (...args: Args) => any;
+  argnums?: Positions,
+): (
+  ...args: Args
+) => Jacobian<
+  Jacobian<Out, ChosenArguments<Args, Positions>>,
+  ChosenArguments<Args, Positions>
+>;
 export function hessian(
-  f: (...args: unknown[]) => unknown,
+  f: (...args: never[]) => unknown,
   argnums: ArgumentNumbers = 0,
-): (...args: unknown[]) => unknown {
-  return jacfwd(jacrev(f, argnums), argnums);
+): (...args: readonly unknown[]) => unknown {
+  const general = f as (...args: readonly unknown[]) => unknown;
+  return jacfwd<readonly unknown[], unknown, ArgumentNumbers>(
+    jacrev<readonly unknown[], unknown, ArgumentNumbers>(general, argnums),
+    argnums,
+  );
 }

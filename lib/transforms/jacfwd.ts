@@ -11,6 +11,7 @@ import { flattenTree, unflattenTree } from "../core/tree.ts";
 import {
   type ArgumentNumbers,
   checkDifferentiable,
+  type ChosenArguments,
   type Jacobian,
   selectArguments,
 } from "./jacobian.ts";
@@ -29,16 +30,23 @@ import { checkFunction, recordOnAliases } from "./walk.ts";
  * console.log(await jacobian.toArray()); // [[2, 0], [0, 4]]
  * ```
  */
-export function jacfwd<Args extends readonly unknown[], Out>(
+export function jacfwd<
+  Args extends readonly Tensor[],
+  Out,
+  const Positions extends ArgumentNumbers = 0,
+>(
   f: (...args: Args) => Out,
-  argnums?: 0,
-): (...args: Args) => Jacobian<Out, Args[0]>;
-/** The Jacobian by the arguments at the given positions. */
-export function jacfwd<Args extends readonly unknown[], Out>(
+  argnums?: Positions,
+): (...args: Args) => Jacobian<Out, ChosenArguments<Args, Positions>>;
+/** The Jacobian of a function of trees. */
+export function jacfwd<
+  Args extends readonly unknown[],
+  Out,
+  const Positions extends ArgumentNumbers = 0,
+>(
   f: (...args: Args) => Out,
-  argnums: ArgumentNumbers,
-  // deno-lint-ignore no-explicit-any -- the tree's type depends on the positions' values
-): (...args: Args) => any;
+  argnums?: Positions,
+): (...args: Args) => Jacobian<Out, ChosenArguments<Args, Positions>>;
 export function jacfwd(
   f: (...args: never[]) => unknown,
   argnums: ArgumentNumbers = 0,

@@ -12,6 +12,12 @@ import { flattenTree } from "../core/tree.ts";
 /** Which arguments to differentiate by: one position, or several. */
 export type ArgumentNumbers = number | readonly number[];
 
+/** The argument at a position, or a tuple of those at several. */
+export type ChosenArguments<Args extends readonly unknown[], Positions> =
+  // Where the result's type is given and no positions are, the compiler infers the widest type for them, not the default.
+  ArgumentNumbers extends Positions ? Args[0] : Positions extends number ? Args[Positions]
+  : { -readonly [K in keyof Positions]: Positions[K] extends number ? Args[Positions[K]] : never };
+
 /** A tree like the output with, in the place of each tensor, a tree like the argument. */
 export type Jacobian<Out, In> = Out extends Tensor ? In
   : { [K in keyof Out]: Jacobian<Out[K], In> };

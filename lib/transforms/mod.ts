@@ -9,7 +9,7 @@ export { grad, valueAndGrad } from "./grad.ts";
 export { hessian } from "./hessian.ts";
 export { jacfwd } from "./jacfwd.ts";
 export { jacrev } from "./jacrev.ts";
-export type { ArgumentNumbers, Jacobian } from "./jacobian.ts";
+export type { ArgumentNumbers, ChosenArguments, Jacobian } from "./jacobian.ts";
 export { jvp } from "./jvp.ts";
 export { linearize } from "./linearize.ts";
 export { stopGradient } from "./stop_gradient.ts";

@@ -134,18 +134,28 @@ function placeOutput(
  * @example
  * ```ts
  * import { tensor, vmap } from "@tangents/ntk";
- * const dot = (a, b) => a.mul(b).sum();
- * const rows = vmap(dot, [0, null])(tensor([[1, 2], [3, 4]]), tensor([10, 1]));
+ * const rows = vmap((a, b) => a.mul(b).sum(), [0, null])(tensor([[1, 2], [3, 4]]), tensor([10, 1]));
  * console.log(await rows.toArray()); // [12, 34]
  * ```
  */
+export function vmap<Args extends readonly Tensor[], Out>(
+  f: (...args: Args) => Out,
+  inAxes?: number | null | readonly AxisTree[],
+  outAxes?: AxisTree,
+): (...args: Args) => Out;
+/** Batching for a function of trees. */
 export function vmap<Args extends readonly unknown[], Out>(
   f: (...args: Args) => Out,
+  inAxes?: number | null | readonly AxisTree[],
+  outAxes?: AxisTree,
+): (...args: Args) => Out;
+export function vmap(
+  f: (...args: never[]) => unknown,
   inAxes: number | null | readonly AxisTree[] = 0,
   outAxes: AxisTree = 0,
-): (...args: Args) => Out {
+): (...args: readonly unknown[]) => unknown {
   checkFunction(f, "vmap");
-  return (...args: Args): Out => {
+  return (...args) => {
     if (Array.isArray(inAxes) && inAxes.length !== args.length) {
       throw new TreeError(
         `vmap: inAxes has ${inAxes.length} entries for ${args.length} arguments; give one each`,
@@ -158,7 +168,7 @@ export function vmap<Args extends readonly unknown[], Out>(
     const sources = mapped.flatMap(({ batched }) => batched);
     const size = commonSize(sources);
     const recording = record(
-      f as (...args: never[]) => unknown,
+      f,
       mapped.map(({ value }) => value),
       stands,
       "vmap",
@@ -173,6 +183,6 @@ export function vmap<Args extends readonly unknown[], Out>(
     }
     const axes = spreadAxes(outAxes, recording.outputStructure, "vmap: outAxes");
     const results = recording.outputs.map((x, i) => placeOutput(x, batched.get(x), axes[i], size));
-    return unflattenTree(recording.outputStructure, results) as Out;
+    return unflattenTree(recording.outputStructure, results);
   };
 }
