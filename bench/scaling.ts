@@ -70,7 +70,7 @@ class ScaledCNN extends Module {
 
 /** Operations of the program that computes the kernel. */
 function countOf({ f, params, x1, x2 }: NtkProblem, method: NtkMethod) {
-  const kernel = methods[method](kernelProblem(f, params, x1, x2, undefined), "full");
+  const kernel = methods[method](kernelProblem(f, params, x1, x2));
   return countOperations(simplify(buildProgram([kernel]).program));
 }
 

@@ -5,6 +5,7 @@
  */
 
 import {
+  AxisError,
   empiricalNtk,
   type NtkReport,
   setBackend,
@@ -14,6 +15,7 @@ import {
 import { chooseParameters, loadExamples, loadNetwork } from "./network.ts";
 import type { Command } from "./options.ts";
 import { checkWritable, writeKernel } from "./output.ts";
+import { UsageError } from "./usage.ts";
 
 type KernelCommand = Extract<Command, { kind: "kernel" }>;
 
@@ -23,6 +25,20 @@ export function describeCost(seconds: number, bytes: number): string {
   return `${seconds.toFixed(seconds < 10 ? 3 : 1)} s, at most ${
     megabytes.toFixed(megabytes < 10 ? 1 : 0)
   } MB`;
+}
+
+/** What of the kernel was computed, in words. */
+function describeForm({ compute, axes, normalize }: NtkReport): string {
+  const what = compute === "axes" ? `by output axes: ${axes.join(", ")}` : compute;
+  return normalize === "mean" ? `${what}, averaged` : what;
+}
+
+/** An axis that the network's output does not have is a wrong call. */
+function refuseAxes(error: unknown): never {
+  if (!(error instanceof AxisError)) throw error;
+  const [, flag, reason] = /^empiricalNtk: (trace|diagonal)Axes, (.*)$/s.exec(error.message) ?? [];
+  if (flag === undefined) throw error;
+  throw new UsageError(`--${flag}-axes: ${reason}`);
 }
 
 /** Throws where the kernel holds anything but finite numbers. */
@@ -38,7 +54,7 @@ function checkFinite(data: TypedArray, dtype: string): void {
 
 /** Computes the kernel, and writes or prints it. */
 export async function runKernel(command: KernelCommand): Promise<void> {
-  const { network, settings, method, compute, check, out } = command;
+  const { network, settings, method, outputs, check, out } = command;
   if (out !== undefined) await checkWritable(out);
   setBackend(settings.backend);
   const x1 = await loadExamples("--x1", command.x1, network, settings);
@@ -51,20 +67,22 @@ export async function runKernel(command: KernelCommand): Promise<void> {
     : chooseParameters(command.params, Object.keys(params));
   let report: NtkReport | undefined;
   const kernel = await empiricalNtk(f, params, x1, x2, {
+    ...outputs,
     method,
-    compute,
     check,
     parameters,
     onReport: (given) => report = given,
-  });
+  }).catch(refuseAxes);
   const data = await kernel.data();
   checkFinite(data, settings.dtype);
   if (out !== undefined) await writeKernel(out, data, kernel.shape);
   const { seconds, peakBytes, check: checked } = report!;
   const parts = [
-    `${network.name}: kernel [${kernel.shape.join(", ")}] (${compute}, ${settings.dtype}, ${
-      report!.parameters
-    } parameters) by ${report!.method} on ${report!.backend}: ${describeCost(seconds, peakBytes)}`,
+    `${network.name}: kernel [${kernel.shape.join(", ")}] (${
+      describeForm(report!)
+    }, ${settings.dtype}, ${report!.parameters} parameters) by ${report!.method} on ${
+      report!.backend
+    }: ${describeCost(seconds, peakBytes)}`,
   ];
   if (checked !== undefined) {
     parts.push(

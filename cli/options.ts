@@ -5,11 +5,13 @@
  */
 
 import { parseArgs } from "@std/cli/parse-args";
+import type { OutputOptions } from "../mod.ts";
 import { type ModelEntry, models } from "../models/mod.ts";
 import { UsageError } from "./usage.ts";
 
 const methods = ["auto", "jacobian-contraction", "ntk-vector-products"] as const;
 const computes = ["full", "trace", "diagonal"] as const;
+const normalizations = ["sum", "mean"] as const;
 const dtypes = ["float32", "float64"] as const;
 const backends = ["wasm", "reference"] as const;
 
@@ -19,6 +21,9 @@ const flags = {
     "x2",
     "method",
     "compute",
+    "trace-axes",
+    "diagonal-axes",
+    "normalize",
     "params",
     "weights",
     "seed",
@@ -28,6 +33,19 @@ const flags = {
   ],
   boolean: ["check", "list", "json", "help", "version"],
 } as const;
+
+/** The flags with a value that only a kernel needs. */
+const computing = [
+  "x1",
+  "x2",
+  "out",
+  "params",
+  "method",
+  "compute",
+  "trace-axes",
+  "diagonal-axes",
+  "normalize",
+] as const;
 
 /** What to do. */
 export type Command =
@@ -43,7 +61,7 @@ export type Command =
     readonly out: string | undefined;
     readonly params: string | undefined;
     readonly method: (typeof methods)[number];
-    readonly compute: (typeof computes)[number];
+    readonly outputs: OutputOptions;
     readonly check: boolean;
     readonly settings: Settings;
   };
@@ -75,6 +93,28 @@ function seedOf(value: string | undefined): number {
   const seed = Number(value);
   if (value.trim() !== "" && Number.isSafeInteger(seed) && seed >= 0) return seed;
   throw new UsageError(`--seed ${value}: expected an integer of at least 0`);
+}
+
+function axesOf(flag: string, value: string | undefined): number[] | undefined {
+  if (value === undefined) return undefined;
+  const axes = value.split(",").map((part) => part.trim() === "" ? NaN : Number(part));
+  if (axes.every((axis) => Number.isInteger(axis))) return axes;
+  throw new UsageError(
+    `--${flag} ${value}: expected axes of the output, separated by commas; -1 is the last`,
+  );
+}
+
+/** What of the kernel is asked for. */
+function outputsOf(values: Partial<Record<string, string>>): OutputOptions {
+  const [traceAxes, diagonalAxes] = (["trace-axes", "diagonal-axes"] as const)
+    .map((flag) => axesOf(flag, values[flag]));
+  const normalize = oneOf("normalize", values.normalize, normalizations);
+  if (traceAxes === undefined && diagonalAxes === undefined) {
+    return { compute: oneOf("compute", values.compute, computes), normalize };
+  }
+  if (values.compute === undefined) return { traceAxes, diagonalAxes, normalize };
+  const flag = traceAxes === undefined ? "diagonal-axes" : "trace-axes";
+  throw new UsageError(`--compute and --${flag} both say what to compute; give one of the two`);
 }
 
 /** Every flag as given; a flag that takes a value has one, once. */
@@ -135,7 +175,7 @@ export function commandOf(args: readonly string[]): Command {
     json: switches.json,
   };
   if (positional.length === 0) {
-    const misplaced = (["x1", "x2", "weights", "out", "params", "method", "compute"] as const)
+    const misplaced = (["weights", ...computing] as const)
       .find((name) => values[name] !== undefined);
     const flag = misplaced ?? (["check", "list"] as const).find((name) => switches[name]);
     if (flag !== undefined) {
@@ -154,8 +194,8 @@ export function commandOf(args: readonly string[]): Command {
   }
   const network = networkOf(positional[0], values.weights);
   if (switches.list) {
-    const idle = (["x1", "x2", "out", "params", "method", "compute"] as const)
-      .find((name) => values[name] !== undefined) ?? (switches.check ? "check" : undefined);
+    const idle = computing.find((name) => values[name] !== undefined) ??
+      (switches.check ? "check" : undefined);
     if (idle === undefined) return { kind: "list", network, settings };
     throw new UsageError(`--list computes nothing; leave out --${idle}`);
   }
@@ -174,7 +214,7 @@ export function commandOf(args: readonly string[]): Command {
     out: values.out,
     params: values.params,
     method: oneOf("method", values.method, methods),
-    compute: oneOf("compute", values.compute, computes),
+    outputs: outputsOf(values),
     check: switches.check,
     settings,
   };

@@ -30,29 +30,32 @@ MODEL is one of (with the shape of one example)
 ${list.join("\n")}
 
 Examples
-  --x1 FILE        first examples (.npy), along the first axis
-  --x2 FILE        second examples; without it, the kernel of the first with themselves
+  --x1 FILE          first examples (.npy), along the first axis
+  --x2 FILE          second examples; without it, the kernel of the first with themselves
 
 Kernel
-  --method M       auto (default), jacobian-contraction or ntk-vector-products
-  --compute C      full (default): [N, M, O, O]; trace: [N, M], the sum over outputs; diagonal: [N, M, O]
-  --check          compute by the other method as well and compare
-  --params LIST    only these parameters: names separated by commas; * stands for anything (conv*.weight)
+  --method M         auto (default), jacobian-contraction or ntk-vector-products
+  --compute C        full (default): [N, M, O, O]; trace: [N, M], the sum over outputs; diagonal: [N, M, O]
+  --trace-axes A     in the place of --compute: axes of the output to sum over, as 0,1 (-1 is the last)
+  --diagonal-axes A  axes of the output of which only equal indices are wanted
+  --normalize N      sum (default) or mean: what is traced over divided by its number of elements
+  --check            compute by the other method as well and compare
+  --params LIST      only these parameters: names separated by commas; * stands for anything (conv*.weight)
 
 Network
-  --weights DIR    parameters from DIR/NAME.npy, by PyTorch's names; without it they are random
-  --seed N         seed of random parameters (default 0)
-  --list           print the names and shapes of the network's parameters, and compute nothing
+  --weights DIR      parameters from DIR/NAME.npy, by PyTorch's names; without it they are random
+  --seed N           seed of random parameters (default 0)
+  --list             print the names and shapes of the network's parameters, and compute nothing
 
 Computing
-  --dtype T        float32 (default) or float64
-  --backend B      wasm (default) or reference (plain loops in float64: slow, for comparisons)
+  --dtype T          float32 (default) or float64
+  --backend B        wasm (default) or reference (plain loops in float64: slow, for comparisons)
 
 Results
-  --out FILE       write the kernel to a .npy file; without it, it is printed
-  --json           print one line of JSON about what was done, and nothing else, on stdout
-  --help, -h       this text
-  --version        the version
+  --out FILE         write the kernel to a .npy file; without it, it is printed
+  --json             print one line of JSON about what was done, and nothing else, on stdout
+  --help, -h         this text
+  --version          the version
 
 Exit status: 0 done, 1 the computation or a check failed, 2 the call is off.`;
 }

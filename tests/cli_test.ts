@@ -81,7 +81,8 @@ function relativeError(a: ArrayLike<number>, b: ArrayLike<number>): number {
 Deno.test("--help says what there is, on stdout", async () => {
   const { status, stdout, stderr } = await deno([...program, "--help"]);
   assertEquals([status, stderr], [0, ""]);
-  const flags = "x1 x2 method compute check params weights seed list dtype backend out json help";
+  const flags =
+    "x1 x2 method compute trace-axes diagonal-axes normalize check params weights seed list dtype backend out json help";
   for (const flag of flags.split(" ")) assertStringIncludes(stdout, `--${flag}`);
   for (const name of Object.keys(models)) assertStringIncludes(stdout, name);
   for (const line of stdout.split("\n")) assert(line.length <= 115, line);
@@ -185,6 +186,12 @@ Deno.test("trace, diagonal, methods and a subset of the parameters", () =>
       assert(relativeError(found, trace) <= 1e-6, method);
     }
     assert(relativeError(await kernelOf("--compute", "diagonal"), diagonal) <= 1e-6);
+    const found = await kernelOf("--trace-axes", "-1");
+    assert(relativeError(found, trace) <= 1e-6);
+    const mean = trace.map((x) => x / o);
+    assert(relativeError(await kernelOf("--trace-axes=0", "--normalize", "mean"), mean) <= 1e-6);
+    const own = await kernelOf("--diagonal-axes", "0");
+    assert(relativeError(own, diagonal) <= 1e-6);
     const biases = await kernelOf("--compute", "trace", "--params", "*.bias");
     const others = await kernelOf("--compute", "trace", "--params", "1.weight, 3.w*,5.weight");
     assert(relativeError(biases.map((b, i) => b + others[i]), trace) <= 1e-6);
@@ -314,6 +321,12 @@ const wrong: readonly (readonly [string, string])[] = [
   ],
   ["digits-mlp --x1 @/x.npy --method fast", "--method fast: expected one of auto, jacobian-con"],
   ["digits-mlp --x1 @/x.npy --compute all", "--compute all: expected one of full, trace, diag"],
+  ["digits-mlp --x1 @/x.npy --trace-axes a", "--trace-axes a: expected axes of the output, separ"],
+  ["digits-mlp --x1 @/x.npy --trace-axes 0,", "--trace-axes 0,: expected axes of the output"],
+  ["digits-mlp --x1 @/x.npy --trace-axes 1", "--trace-axes: axes of one example's output: axis 1"],
+  ["digits-mlp --x1 @/x.npy --diagonal-axes -2", "--diagonal-axes: axes of one example's output"],
+  ["digits-mlp --x1 @/x.npy --trace-axes 0 --compute full", "--compute and --trace-axes both say"],
+  ["digits-mlp --x1 @/x.npy --normalize max", "--normalize max: expected one of sum, mean"],
   ["digits-mlp --x1 @/x.npy --dtype half", "--dtype half: expected one of float32, float64"],
   ["digits-mlp --x1 @/x.npy --backend gpu", "--backend gpu: expected one of wasm, reference"],
   ["digits-mlp --x1 @/x.npy --seed -1", "--seed -1: expected an integer of at least 0"],

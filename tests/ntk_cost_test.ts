@@ -29,8 +29,8 @@ interface Case {
 }
 
 function programOf({ f, params, x1, x2 }: Case, method: NtkMethod, compute: NtkCompute): Program {
-  const problem = kernelProblem(f, params, x1, x2);
-  return simplify(buildProgram([methods[method](problem, compute)]).program);
+  const problem = kernelProblem(f, params, x1, x2, undefined, { compute });
+  return simplify(buildProgram([methods[method](problem)]).program);
 }
 
 const sizeOf = (shape: readonly number[]): number => shape.reduce((n, s) => n * s, 1);
@@ -120,7 +120,7 @@ Deno.test("auto chooses the method whose program has fewer operations", () => {
   for (const network of [image, wide, ...Object.values(manyOutputs)]) {
     const { f, params, x1, x2 } = network;
     for (const compute of computes) {
-      const method = chooseMethod(kernelProblem(f, params, x1, x2), compute);
+      const method = chooseMethod(kernelProblem(f, params, x1, x2, undefined, { compute }));
       chosen.add(method);
       const costs = Object.fromEntries(methodNames.map((name) => {
         const { contractions, elementwise } = countOperations(programOf(network, name, compute));

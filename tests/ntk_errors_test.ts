@@ -107,7 +107,7 @@ const calls: Readonly<Record<string, readonly [unknown[], ErrorClass, string]>> 
   "an unknown option": [
     [f, params, x, x, { Compute: "trace" }],
     ArgumentError,
-    "no option is called Compute; there are method, compute, parameters, check, onReport",
+    "no option is called Compute; there are method, compute, traceAxes, diagonalAxes, normalize, parameters, check, onReport",
   ],
   "an unknown method": [
     [f, params, x, x, { method: "fast" }],

@@ -296,6 +296,8 @@ Deno.test("a check passes, and is reported with everything else", async () => {
       assertEquals(rest, {
         method,
         compute,
+        axes: [compute],
+        normalize: "sum",
         shape: kernel.shape,
         backend: "wasm",
         parameters: 12 + 4 + 8,

@@ -19,7 +19,8 @@ const longer = ["lib/core/tensor.ts"];
 const root = new URL("../", import.meta.url);
 
 /** Files that git does not keep or that are not text. */
-const skipped = /^(?:\.git|node_modules|coverage)\/|\.(?:npy|onnx|wasm|png|jpg|log|tmp)$/;
+const skipped =
+  /^(?:\.git$|(?:\.git|node_modules|coverage)\/)|\.(?:npy|onnx|wasm|png|jpg|log|tmp)$/;
 
 async function* walk(folder = ""): AsyncGenerator<string> {
   for await (const { name, isDirectory } of Deno.readDir(new URL(folder || ".", root))) {

@@ -7,7 +7,6 @@
 import { buildProgram } from "../compiler/build.ts";
 import { countOperations } from "../compiler/print.ts";
 import { simplify } from "../compiler/simplify.ts";
-import type { NtkCompute } from "./compute.ts";
 import { methodNames, methods, type NtkMethod } from "./methods.ts";
 import type { KernelProblem } from "./problem.ts";
 
@@ -18,9 +17,9 @@ const operationsPerElement = 16;
  * The method whose program, as it would run, has the fewest operations. Both programs are built and simplified, neither
  * is run.
  */
-export function chooseMethod(problem: KernelProblem, compute: NtkCompute): NtkMethod {
+export function chooseMethod(problem: KernelProblem): NtkMethod {
   const costs = methodNames.map((method) => {
-    const { program } = buildProgram([methods[method](problem, compute)]);
+    const { program } = buildProgram([methods[method](problem)]);
     const { contractions, elementwise } = countOperations(simplify(program));
     return contractions + operationsPerElement * elementwise;
   });

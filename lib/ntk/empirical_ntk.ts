@@ -10,7 +10,7 @@ import { realize } from "../core/realize_tree.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { type CheckTolerances, compareKernels, NtkMismatchError } from "./check.ts";
 import { chooseMethod } from "./choose.ts";
-import { type NtkCompute, withOutputShape } from "./compute.ts";
+import { withOutputShape } from "./compute.ts";
 import { methodNames, methods, type NtkMethod } from "./methods.ts";
 import { checkOptions, looksLikeOptions, type NtkOptions } from "./options.ts";
 import { type KernelProblem, kernelProblem, type NetworkFunction } from "./problem.ts";
@@ -20,9 +20,8 @@ import type { NtkReport } from "./report.ts";
 function computeKernel(
   problem: KernelProblem,
   method: NtkMethod,
-  compute: NtkCompute,
 ): Promise<Tensor> {
-  return realize(withOutputShape(methods[method](problem, compute), problem, compute));
+  return realize(withOutputShape(methods[method](problem), problem.form));
 }
 
 /**
@@ -32,11 +31,16 @@ function computeKernel(
  * `f(params, x)` is the network for one example; `params` a tree of tensors; `x1` and `x2` (x1 by default) hold examples
  * along the first axis, and may be trees. The output for one example may have any shape O…. The kernel has shape
  * [N, M, O…, O…] ("full"), [N, M] ("trace": the sum over equal outputs, as in PyTorch's tutorial) or [N, M, O…]
- * ("diagonal"); the last two never compute the full kernel first. With `check` the kernel is computed by another method as
- * well.
+ * ("diagonal"). With `check` the kernel is computed by another method as well.
  *
- * Throws a `ShapeError`, `TreeError` or `DTypeError` for arguments that do not fit, an `ArgumentError` for unknown options,
- * and an `NtkMismatchError` where a check fails.
+ * `traceAxes` and `diagonalAxes` choose by axis, with neural-tangents' meaning; they number the axes of one example's
+ * output, so that −1 is the last in both, and 0 here what is 1 there. The kernel has its order of axes: N, M, and then for
+ * each axis of the output in turn nothing (traced), its size once (diagonal), or twice. For an output [A, B, C] that is
+ * [N, M, A, A, B, B, C, C] without any, and [N, M, A, A, C] with `traceAxes: 1, diagonalAxes: 2`. What is traced is summed,
+ * or averaged as in neural-tangents with `normalize: "mean"`. No trace or diagonal computes the full kernel first.
+ *
+ * Throws a `ShapeError`, `AxisError`, `TreeError` or `DTypeError` for arguments that do not fit, an `ArgumentError` for
+ * unknown options, and an `NtkMismatchError` where a check fails.
  *
  * The methods are those of Novak, Sohl-Dickstein and Schoenholz, "Fast Finite Width Neural Tangent Kernel" (ICML 2022).
  *
@@ -48,6 +52,8 @@ function computeKernel(
  * const f = ({ w, b }: typeof params, x: Tensor) => w.matmul(x).add(b).tanh();
  * const kernel = await empiricalNtk(f, params, x, null, { check: true });
  * console.log(kernel.shape); // [3, 3, 2, 2]
+ * const average = await empiricalNtk(f, params, x, null, { traceAxes: -1, normalize: "mean" });
+ * console.log(average.shape); // [3, 3]
  * ```
  */
 export async function empiricalNtk<Params, X>(
@@ -62,19 +68,19 @@ export async function empiricalNtk<Params, X>(
       "empiricalNtk: the fourth argument is x2, and options were given; write empiricalNtk(f, params, x1, null, options)",
     );
   }
-  const { method: requested, compute, parameters, check, onReport } = checkOptions(options);
+  const { method: requested, outputs, parameters, check, onReport } = checkOptions(options);
   const start = performance.now();
-  const problem = kernelProblem(f, params, x1, x2 ?? x1, parameters);
-  const method = requested === "auto" ? chooseMethod(problem, compute) : requested;
-  const kernel = await computeKernel(problem, method, compute);
+  const problem = kernelProblem(f, params, x1, x2 ?? x1, parameters, outputs);
+  const method = requested === "auto" ? chooseMethod(problem) : requested;
+  const kernel = await computeKernel(problem, method);
   const seconds = (performance.now() - start) / 1000;
-  const checked = check === null
-    ? undefined
-    : await checkKernel(kernel, problem, method, compute, check);
+  const checked = check === null ? undefined : await checkKernel(kernel, problem, method, check);
   const backend = currentBackend();
   onReport?.({
     method,
-    compute,
+    compute: problem.form.compute,
+    axes: problem.form.axes,
+    normalize: outputs.normalize ?? "sum",
     shape: kernel.shape,
     backend: backend.name,
     seconds,
@@ -89,11 +95,10 @@ async function checkKernel(
   kernel: Tensor,
   problem: KernelProblem,
   method: NtkMethod,
-  compute: NtkCompute,
   tolerances: CheckTolerances,
 ): Promise<NtkReport["check"]> {
   const other = methodNames.find((name) => name !== method)!;
-  const again = await computeKernel(problem, other, compute);
+  const again = await computeKernel(problem, other);
   const { agrees, difference } = await compareKernels(kernel, again, tolerances, problem.double);
   again.dispose();
   if (!agrees) {

@@ -4,15 +4,16 @@
  * @module
  */
 
+import type { PrimitiveParams } from "../base/primitives.ts";
 import { range } from "../base/shape.ts";
-import { add, mul, neg, reshape, sum } from "../core/primitives/build.ts";
+import { add, mul, neg, reshape, sum, unpermute } from "../core/primitives/build.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { stepsBetween } from "../transforms/walk.ts";
 
 /** How many terms a sum is taken apart into at most. */
 const mostTerms = 256;
 
-/** The tensors that are a sum, or a factor's multiple or the reshape of one, and from which on only such follow up to x. */
+/** The tensors that are a sum, or a factor's multiple or another arrangement of one, and from which on only such follow up to x. */
 function sumsBelow(x: Tensor, dependent: ReadonlySet<Tensor>): Set<Tensor> {
   const holds = new Set<Tensor>();
   const seen = new Set<Tensor>([x]);
@@ -23,6 +24,7 @@ function sumsBelow(x: Tensor, dependent: ReadonlySet<Tensor>): Set<Tensor> {
       case "sub":
       case "neg":
       case "reshape":
+      case "permute":
       case "mul":
         for (const input of operation.inputs) if (dependent.has(input)) seen.add(input);
     }
@@ -31,7 +33,8 @@ function sumsBelow(x: Tensor, dependent: ReadonlySet<Tensor>): Set<Tensor> {
   const order = [...seen].sort((a, b) => a.id - b.id);
   for (const y of order) {
     const primitive = y.operation?.primitive;
-    const passes = primitive === "neg" || primitive === "reshape" || primitive === "mul";
+    const passes = primitive === "neg" || primitive === "reshape" || primitive === "permute" ||
+      primitive === "mul";
     if (
       primitive === "add" || primitive === "sub" ||
       passes && y.operation!.inputs.some((input) => holds.has(input))
@@ -41,41 +44,46 @@ function sumsBelow(x: Tensor, dependent: ReadonlySet<Tensor>): Set<Tensor> {
 }
 
 /**
- * The sum of all elements of `x·vector` for an `x` that was made of `vector` by a linear function, with each term of a sum
+ * The sum of all elements of `x·weights` for an `x` that was made of `vector` by a linear function, with each term of a sum
  * in `x` multiplied and summed by itself.
  *
- * For a one-hot `vector` that is one element of each term, and a term that is a contraction then computes no other: inside
- * `vmap` over all one-hot vectors, the terms' other elements are never there. Taken of the whole sum, every element of it
+ * For one-hot `weights` that is one element of each term, and a term that is a contraction then computes no other: inside
+ * `vmap` over all one-hot weights, the terms' other elements are never there. Taken of the whole sum, every element of it
  * would be computed first.
  */
-export function innerProduct(x: Tensor, vector: Tensor): Tensor {
+export function innerProduct(x: Tensor, vector: Tensor, weights: Tensor): Tensor {
   const dependent = new Set(stepsBetween([vector], [x]).map(({ output }) => output));
   const holds = sumsBelow(x, dependent);
   const terms: Tensor[] = [];
-  const stack: [Tensor, Tensor][] = [[x, vector]];
+  const stack: [Tensor, Tensor][] = [[x, weights]];
   while (stack.length > 0) {
-    const [y, weights] = stack.pop()!;
+    const [y, factor] = stack.pop()!;
     if (!holds.has(y) || terms.length + stack.length >= mostTerms) {
-      terms.push(sum(mul(y, weights), range(y.rank)));
+      terms.push(sum(mul(y, factor), range(y.rank)));
       continue;
     }
-    const { primitive, inputs } = y.operation!;
+    const { primitive, params, inputs } = y.operation!;
     switch (primitive) {
       case "add":
-        stack.push([inputs[1], weights], [inputs[0], weights]);
+        stack.push([inputs[1], factor], [inputs[0], factor]);
         break;
       case "sub":
-        stack.push([inputs[1], neg(weights)], [inputs[0], weights]);
+        stack.push([inputs[1], neg(factor)], [inputs[0], factor]);
         break;
       case "neg":
-        stack.push([inputs[0], neg(weights)]);
+        stack.push([inputs[0], neg(factor)]);
         break;
       case "reshape":
-        stack.push([inputs[0], reshape(weights, inputs[0].shape)]);
+        stack.push([inputs[0], reshape(factor, inputs[0].shape)]);
         break;
+      case "permute": {
+        const { permutation } = params as PrimitiveParams["permute"];
+        stack.push([inputs[0], unpermute(factor, permutation)]);
+        break;
+      }
       case "mul": {
         const at = inputs.findIndex((input) => holds.has(input));
-        stack.push([inputs[at], mul(inputs[1 - at], weights)]);
+        stack.push([inputs[at], mul(inputs[1 - at], factor)]);
         break;
       }
     }

@@ -11,43 +11,38 @@ import { cast } from "../core/operations/arithmetic.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { jacrev } from "../transforms/jacrev.ts";
 import { vmap } from "../transforms/vmap.ts";
-import type { NtkCompute } from "./compute.ts";
 import type { KernelProblem } from "./problem.ts";
 
-/** For each parameter, the Jacobian [examples, outputs, parameter…] in the kernel's dtype. */
-function jacobians({ f, params, dtype }: KernelProblem, x: unknown): Tensor[] {
+/** For each parameter, the Jacobian [examples, traced, diagonal, full, parameter…] in the kernel's dtype. */
+function jacobians({ f, params, form, dtype }: KernelProblem, x: unknown): Tensor[] {
   const list = vmap(jacrev(f), [null, 0])([...params], x) as unknown as Tensor[];
-  return list.map((j) => j.dtype === dtype ? j : cast(j, dtype));
-}
-
-/** One parameter's term. The parameter's own axes are contracted as they are, so that their structure stays visible. */
-function contract(j1: Tensor, j2: Tensor, compute: NtkCompute): Tensor {
-  const parameterAxes = range(j1.rank).slice(2);
-  const product = (batch: number[], contracted: number[]): Tensor => {
-    const params: DotGeneralParams = {
-      lhsBatch: batch,
-      rhsBatch: batch,
-      lhsContract: contracted,
-      rhsContract: contracted,
-    };
-    return apply("dotGeneral", params, j1, j2);
-  };
-  switch (compute) {
-    case "full":
-      return product([], parameterAxes).permute([0, 2, 1, 3]);
-    case "diagonal":
-      return product([1], parameterAxes).permute([1, 2, 0]);
-    case "trace":
-      return product([], [1, ...parameterAxes]);
-  }
+  const { traced, diagonal, full } = form;
+  return list.map((j, i) =>
+    cast(j, dtype).reshape([j.shape[0], traced, diagonal, full, ...params[i].shape])
+  );
 }
 
 /**
- * The kernel by Jacobian contraction: time N·O·[FP] for the Jacobians and N²O²P for the product, which keeps what
- * structure the Jacobians show. Result: [N, M, O, O], [N, M, O] or [N, M].
+ * One parameter's term [N, M, diagonal, full, full] from Jacobians [examples, traced, diagonal, full, parameter…]. The
+ * parameter's own axes are contracted as they are, so that their structure stays visible.
  */
-export function jacobianContraction(problem: KernelProblem, compute: NtkCompute): Tensor {
+function contract(j1: Tensor, j2: Tensor): Tensor {
+  const contracted = [1, ...range(j1.rank).slice(4)];
+  const params: DotGeneralParams = {
+    lhsBatch: [2],
+    rhsBatch: [2],
+    lhsContract: contracted,
+    rhsContract: contracted,
+  };
+  return apply("dotGeneral", params, j1, j2).permute([1, 3, 0, 2, 4]);
+}
+
+/**
+ * The kernel by Jacobian contraction: time N·O·[FP] for the Jacobians and N²O²P for the product (the less of the outputs
+ * are wanted in full, the less), which keeps what structure the Jacobians show. Result: [N, M, diagonal, full, full].
+ */
+export function jacobianContraction(problem: KernelProblem): Tensor {
   const j1 = jacobians(problem, problem.x1);
   const j2 = problem.x2 === problem.x1 ? j1 : jacobians(problem, problem.x2);
-  return j1.map((j, i) => contract(j, j2[i], compute)).reduce((a, b) => a.add(b));
+  return j1.map((j, i) => contract(j, j2[i])).reduce((a, b) => a.add(b));
 }

@@ -6,7 +6,6 @@
 
 import { ArgumentError } from "../base/errors.ts";
 import type { Tensor } from "../core/tensor.ts";
-import type { NtkCompute } from "./compute.ts";
 import { jacobianContraction } from "./jacobian_contraction.ts";
 import { ntkVectorProducts } from "./ntk_vector_products.ts";
 import type { KernelProblem } from "./problem.ts";
@@ -14,10 +13,8 @@ import type { KernelProblem } from "./problem.ts";
 /** How the kernel is computed. */
 export type NtkMethod = "jacobian-contraction" | "ntk-vector-products";
 
-/** What each method does: a lazy kernel over outputs as vectors. */
-export const methods: Readonly<
-  Record<NtkMethod, (problem: KernelProblem, compute: NtkCompute) => Tensor>
-> = {
+/** What each method does: a lazy kernel [N, M, diagonal, full, full] over outputs as vectors in the form's order. */
+export const methods: Readonly<Record<NtkMethod, (problem: KernelProblem) => Tensor>> = {
   "jacobian-contraction": jacobianContraction,
   "ntk-vector-products": ntkVectorProducts,
 };

@@ -5,7 +5,7 @@
  */
 
 export { type CheckTolerances, type KernelDifference, NtkMismatchError } from "./check.ts";
-export type { NtkCompute } from "./compute.ts";
+export type { NtkCompute, NtkNormalize, OutputOptions } from "./compute.ts";
 export { empiricalNtk } from "./empirical_ntk.ts";
 export type { NtkMethod } from "./methods.ts";
 export type { NtkOptions } from "./options.ts";

@@ -6,17 +6,15 @@
 
 import { ArgumentError } from "../base/errors.ts";
 import type { CheckTolerances } from "./check.ts";
-import { checkCompute, type NtkCompute } from "./compute.ts";
+import { checkOutputOptions, type OutputOptions } from "./compute.ts";
 import { checkMethod, type NtkMethod } from "./methods.ts";
 import type { ParameterChoice } from "./problem.ts";
 import type { NtkReport } from "./report.ts";
 
 /** Options of `empiricalNtk`. */
-export interface NtkOptions {
+export interface NtkOptions extends OutputOptions {
   /** How; "auto" (the default) takes the method with the fewest counted operations. */
   method?: NtkMethod | "auto";
-  /** What: "full" (the default), "trace" (the sum over equal outputs) or "diagonal". */
-  compute?: NtkCompute;
   /** Which parameters to sum over, by name (path in the tree); all floating point ones by default. */
   parameters?: ParameterChoice;
   /** Compute with another method too and compare; true for tolerances that fit the kernel's scale. */
@@ -28,13 +26,22 @@ export interface NtkOptions {
 /** Options with the defaults filled in; `check` is null where none was asked for. */
 export interface CheckedOptions {
   readonly method: NtkMethod | "auto";
-  readonly compute: NtkCompute;
+  readonly outputs: OutputOptions;
   readonly parameters: ParameterChoice | undefined;
   readonly check: CheckTolerances | null;
   readonly onReport: ((report: NtkReport) => void) | undefined;
 }
 
-const names = ["method", "compute", "parameters", "check", "onReport"];
+const names = [
+  "method",
+  "compute",
+  "traceAxes",
+  "diagonalAxes",
+  "normalize",
+  "parameters",
+  "check",
+  "onReport",
+];
 
 function isObject(value: unknown): value is object {
   return typeof value === "object" && value !== null && !Array.isArray(value);
@@ -71,7 +78,8 @@ function checkTolerances(check: unknown): CheckTolerances | null {
 export function looksLikeOptions(value: unknown): boolean {
   return isObject(value) && Object.keys(value).every((key) => names.includes(key)) &&
     Object.values(value).some((v) =>
-      typeof v !== "object" || v instanceof RegExp || Array.isArray(v) && typeof v[0] === "string"
+      typeof v !== "object" || v instanceof RegExp ||
+      Array.isArray(v) && v.every((entry) => typeof entry !== "object")
     );
 }
 
@@ -89,7 +97,7 @@ export function checkOptions(options: NtkOptions): CheckedOptions {
   }
   return {
     method: checkMethod(options.method ?? "auto"),
-    compute: checkCompute(options.compute ?? "full"),
+    outputs: checkOutputOptions(options),
     parameters: options.parameters,
     check: checkTolerances(options.check),
     onReport,

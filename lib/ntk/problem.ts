@@ -6,11 +6,12 @@
 
 import { isFloat } from "../base/dtype.ts";
 import { ArgumentError, DTypeError, ShapeError, TreeError } from "../base/errors.ts";
-import { formatShape, sameShape, type Shape } from "../base/shape.ts";
+import { formatShape, sameShape } from "../base/shape.ts";
 import { Tensor } from "../core/tensor.ts";
 import { flattenTree, leafPaths, leavesLike, unflattenTree } from "../core/tree.ts";
 import { apply } from "../core/apply.ts";
 import { record } from "../transforms/walk.ts";
+import { type OutputForm, outputForm, type OutputOptions, outputVector } from "./compute.ts";
 
 /** A network: its result for one example, from its parameters. */
 export type NetworkFunction<Params, X> = (params: Params, x: X) => Tensor;
@@ -20,7 +21,7 @@ export type ParameterChoice = readonly string[] | RegExp | ((name: string) => bo
 
 /** A kernel to be computed, with everything checked. */
 export interface KernelProblem {
-  /** The network's result for one example as a vector, from the chosen parameters. */
+  /** The network's result for one example as a vector, in the form's order, from the chosen parameters. */
   readonly f: (params: readonly Tensor[], x: unknown) => Tensor;
   /** The chosen parameters. */
   readonly params: readonly Tensor[];
@@ -34,9 +35,9 @@ export interface KernelProblem {
   readonly n1: number;
   /** How many second examples there are. */
   readonly n2: number;
-  /** Shape of the network's result for one example. */
-  readonly outputShape: Shape;
-  /** Number of its elements. */
+  /** What of the kernel is wanted, for the shape of the network's result for one example. */
+  readonly form: OutputForm;
+  /** Number of elements of the network's result for one example. */
   readonly outputSize: number;
   /** Its dtype, which is the kernel's. */
   readonly dtype: Tensor["dtype"];
@@ -138,6 +139,7 @@ export function kernelProblem<Params, X>(
   x1: X,
   x2: X,
   choice?: ParameterChoice,
+  outputs: OutputOptions = {},
 ): KernelProblem {
   if (typeof f !== "function") {
     throw new ArgumentError(
@@ -160,11 +162,12 @@ export function kernelProblem<Params, X>(
     );
   }
   const output = probe(f as (params: never, x: never) => unknown, params, x1);
+  const form = outputForm(outputs, output.shape);
   return {
     f: (values, x) => {
       const all = [...leaves];
       places.forEach((at, i) => all[at] = values[i]);
-      return f(unflattenTree(structure, all) as Params, x as X).reshape([output.size]);
+      return outputVector(f(unflattenTree(structure, all) as Params, x as X), form);
     },
     params: places.map((i) => leaves[i]),
     names: places.map((i) => names[i]),
@@ -172,7 +175,7 @@ export function kernelProblem<Params, X>(
     x2,
     n1,
     n2,
-    outputShape: output.shape,
+    form,
     outputSize: output.size,
     dtype: output.dtype,
     double: [output, ...leaves, ...flattenTree(x1, "empiricalNtk: x1").leaves]

@@ -4,15 +4,19 @@
  * @module
  */
 
-import type { NtkCompute } from "./compute.ts";
+import type { NtkCompute, NtkNormalize } from "./compute.ts";
 import type { NtkMethod } from "./methods.ts";
 
 /** What was done to compute a kernel. */
 export interface NtkReport {
   /** The method that computed it. */
   readonly method: NtkMethod;
-  /** What of the kernel was computed. */
-  readonly compute: NtkCompute;
+  /** What of the kernel was computed; "axes" where output axes were chosen by number. */
+  readonly compute: NtkCompute | "axes";
+  /** What was computed of each axis of the output. */
+  readonly axes: readonly NtkCompute[];
+  /** Whether what was traced over was summed or averaged. */
+  readonly normalize: NtkNormalize;
   /** Shape of the kernel. */
   readonly shape: readonly number[];
   /** Name of the backend. */
