@@ -9,7 +9,12 @@ import type { OutputOptions } from "../mod.ts";
 import { type ModelEntry, models } from "../models/mod.ts";
 import { UsageError } from "./usage.ts";
 
-const methods = ["auto", "jacobian-contraction", "ntk-vector-products"] as const;
+const methods = [
+  "auto",
+  "jacobian-contraction",
+  "ntk-vector-products",
+  "structured-derivatives",
+] as const;
 const computes = ["full", "trace", "diagonal"] as const;
 const normalizations = ["sum", "mean"] as const;
 const dtypes = ["float32", "float64"] as const;

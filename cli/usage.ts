@@ -34,7 +34,7 @@ Examples
   --x2 FILE          second examples; without it, the kernel of the first with themselves
 
 Kernel
-  --method M         auto (default), jacobian-contraction or ntk-vector-products
+  --method M         auto (default), jacobian-contraction, ntk-vector-products or structured-derivatives
   --compute C        full (default): [N, M, O, O]; trace: [N, M], the sum over outputs; diagonal: [N, M, O]
   --trace-axes A     in the place of --compute: axes of the output to sum over, as 0,1 (-1 is the last)
   --diagonal-axes A  axes of the output of which only equal indices are wanted

@@ -112,7 +112,7 @@ const calls: Readonly<Record<string, readonly [unknown[], ErrorClass, string]>> 
   "an unknown method": [
     [f, params, x, x, { method: "fast" }],
     ArgumentError,
-    "method must be one of auto, jacobian-contraction, ntk-vector-products, got fast",
+    "method must be one of auto, jacobian-contraction, ntk-vector-products, structured-derivatives, got fast",
   ],
   "an unknown compute": [
     [f, params, x, x, { compute: "half" }],

@@ -18,7 +18,11 @@ import {
 import { explicitKernels } from "./helpers/explicit_kernel.ts";
 import { smallNetworks, uniform } from "./helpers/small_networks.ts";
 
-const methods = ["jacobian-contraction", "ntk-vector-products"] as const;
+const methods = [
+  "jacobian-contraction",
+  "ntk-vector-products",
+  "structured-derivatives",
+] as const;
 const computes = ["full", "trace", "diagonal"] as const;
 
 /** Throws unless a kernel has the shape and, relative to the largest entry, the values expected. */

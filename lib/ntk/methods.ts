@@ -9,14 +9,16 @@ import type { Tensor } from "../core/tensor.ts";
 import { jacobianContraction } from "./jacobian_contraction.ts";
 import { ntkVectorProducts } from "./ntk_vector_products.ts";
 import type { KernelProblem } from "./problem.ts";
+import { structuredDerivatives } from "./structured/structured_derivatives.ts";
 
 /** How the kernel is computed. */
-export type NtkMethod = "jacobian-contraction" | "ntk-vector-products";
+export type NtkMethod = "jacobian-contraction" | "ntk-vector-products" | "structured-derivatives";
 
 /** What each method does: a lazy kernel [N, M, diagonal, full, full] over outputs as vectors in the form's order. */
 export const methods: Readonly<Record<NtkMethod, (problem: KernelProblem) => Tensor>> = {
   "jacobian-contraction": jacobianContraction,
   "ntk-vector-products": ntkVectorProducts,
+  "structured-derivatives": structuredDerivatives,
 };
 
 /** Names of the methods. */

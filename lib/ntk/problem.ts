@@ -182,3 +182,18 @@ export function kernelProblem<Params, X>(
       .every((x) => x.dtype !== "float32"),
   };
 }
+
+/** The problem with only some of its parameters, by position; the others are held fixed. */
+export function withParameters(problem: KernelProblem, places: readonly number[]): KernelProblem {
+  const { f, params, names } = problem;
+  return {
+    ...problem,
+    f: (values, x) => {
+      const all = [...params];
+      places.forEach((at, i) => all[at] = values[i]);
+      return f(all, x);
+    },
+    params: places.map((i) => params[i]),
+    names: places.map((i) => names[i]),
+  };
+}

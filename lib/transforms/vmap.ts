@@ -11,7 +11,7 @@ import { moveAxis, repeatAlong } from "../core/primitives/build.ts";
 import type { Batched } from "../core/primitives/rule.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { flattenTree, type TreeStructure, unflattenTree } from "../core/tree.ts";
-import { checkFunction, record } from "./walk.ts";
+import { checkFunction, record, type Step } from "./walk.ts";
 
 /**
  * Which axis of each tensor is mapped: one for a whole tree, null where the tree is the same for all examples, or a tree
@@ -121,6 +121,24 @@ function placeOutput(
 }
 
 /**
+ * Applies batching rules to recorded steps: `batched` holds what stands for the sources, and then for the result of every
+ * step.
+ */
+export function batchSteps(
+  steps: readonly Step[],
+  batched: Map<Tensor, Batched>,
+  size: number,
+): void {
+  for (const { output, operation: { primitive, params, inputs } } of steps) {
+    const values = inputs.map((x) => batched.get(x)?.tensor ?? x);
+    const axes = inputs.map((x) => batched.get(x)?.axis ?? null);
+    const result = ruleOf(primitive).batch(values, axes, params, size);
+    if (output.retained) result.tensor.retained = true;
+    batched.set(output, result);
+  }
+}
+
+/**
  * A function of one example made a function of many at once, without a loop.
  *
  * `inAxes` says which axis of each argument holds the examples (0 by default; null: the same for all; a tree for a tree),
@@ -174,13 +192,7 @@ export function vmap(
       "vmap",
     );
     const batched = new Map<Tensor, Batched>(stands.map((x, i) => [x, sources[i]]));
-    for (const { output, operation: { primitive, params, inputs } } of recording.steps) {
-      const values = inputs.map((x) => batched.get(x)?.tensor ?? x);
-      const axes = inputs.map((x) => batched.get(x)?.axis ?? null);
-      const result = ruleOf(primitive).batch(values, axes, params, size);
-      if (output.retained) result.tensor.retained = true;
-      batched.set(output, result);
-    }
+    batchSteps(recording.steps, batched, size);
     const axes = spreadAxes(outAxes, recording.outputStructure, "vmap: outAxes");
     const results = recording.outputs.map((x, i) => placeOutput(x, batched.get(x), axes[i], size));
     return unflattenTree(recording.outputStructure, results);

@@ -146,7 +146,11 @@ function conv(params: ConvParams, input: Tensor, filter: Tensor): Tensor {
 }
 
 /** The windows that the filter meets, split by group: [N, G, C / G, K…, P…]. */
-function groupedPatches(params: ConvParams, input: Tensor, kernel: readonly number[]): Tensor {
+export function groupedPatches(
+  params: ConvParams,
+  input: Tensor,
+  kernel: readonly number[],
+): Tensor {
   const windows = apply("patches", {
     kernel,
     strides: params.strides,

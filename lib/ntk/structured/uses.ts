@@ -1,0 +1,299 @@
+/**
+ * The terms of a network's Jacobian: one for each use of a parameter, for all examples and outputs at once.
+ *
+ * @module
+ */
+
+import { isFloat } from "../../base/dtype.ts";
+import { apply, ruleOf } from "../../core/apply.ts";
+import { eye } from "../../core/operations/creation.ts";
+import { add, moveAxis } from "../../core/primitives/build.ts";
+import type { Application, Batched } from "../../core/primitives/rule.ts";
+import type { Operation, Tensor } from "../../core/tensor.ts";
+import { flattenTree, unflattenTree } from "../../core/tree.ts";
+import { batchSteps } from "../../transforms/vmap.ts";
+import { record, type Step, stepsBetween } from "../../transforms/walk.ts";
+import type { KernelProblem } from "../problem.ts";
+import { structureOf, termOf } from "./rules.ts";
+import {
+  type Factor,
+  factorOf,
+  type Label,
+  type ParameterAxis,
+  relabel,
+  type Term,
+  Unstructured,
+} from "./term.ts";
+
+/** More terms than this are not worth their structure. */
+const mostTerms = 64;
+
+/** The Jacobian over one parameter. */
+export interface StructuredJacobian {
+  /** Its terms; none where the output does not depend on the parameter. */
+  readonly terms: readonly Term[];
+  /** Why there are no terms: what has no rule. The Jacobian is dense then. */
+  readonly unstructured: string | null;
+}
+
+/** The Jacobians over all parameters for a set of examples. */
+export interface StructuredJacobians {
+  /** The label of the examples. */
+  readonly example: Label;
+  /** The labels of the outputs, one an output axis in the form's order. */
+  readonly outputs: readonly Label[];
+  /** In the order of the parameters. */
+  readonly parameters: readonly StructuredJacobian[];
+}
+
+/** A place where something computed from parameters alone meets the rest of the network. */
+interface Use {
+  readonly step: Step;
+  readonly slot: number;
+  readonly cotangent: Tensor;
+}
+
+function applicationOf({ output, operation: { params, inputs } }: Step): Application {
+  return { params, inputs, output };
+}
+
+/**
+ * The reverse pass, stopped wherever it would enter what is computed from parameters alone: the cotangents there, and the
+ * steps that they belong to.
+ */
+function collectUses(
+  steps: readonly Step[],
+  fixed: ReadonlySet<Tensor>,
+  output: Tensor,
+  cotangent: Tensor,
+): Use[] {
+  const uses: Use[] = [];
+  const cotangents = new Map<Tensor, Tensor>([[output, cotangent]]);
+  for (let i = steps.length - 1; i >= 0; i--) {
+    const step = steps[i];
+    const { operation: { primitive, inputs }, depends } = step;
+    const own = cotangents.get(step.output);
+    if (own === undefined || fixed.has(step.output) || !isFloat(step.output.dtype)) continue;
+    cotangents.delete(step.output);
+    inputs.forEach((input, slot) => {
+      if (depends[slot] && fixed.has(input)) uses.push({ step, slot, cotangent: own });
+    });
+    const wanted = inputs.map((input, slot) => depends[slot] && !fixed.has(input));
+    if (!wanted.includes(true)) continue;
+    const results = ruleOf(primitive).vjp(applicationOf(step), own, wanted);
+    inputs.forEach((input, slot) => {
+      const result = results[slot];
+      if (!wanted[slot] || result === null) return;
+      const known = cotangents.get(input);
+      cotangents.set(input, known === undefined ? result : add(known, result));
+    });
+  }
+  return uses;
+}
+
+/** Walks from a use back to the parameters, and gives each the terms that reach it. */
+class Tracer {
+  readonly terms: Term[][];
+  readonly reasons: (string | null)[];
+  private readonly stepOf = new Map<Tensor, Step>();
+  private readonly reaches = new Map<Tensor, readonly number[]>();
+
+  constructor(private readonly aliases: readonly Tensor[], steps: readonly Step[]) {
+    this.terms = aliases.map(() => []);
+    this.reasons = aliases.map(() => null);
+    aliases.forEach((alias, i) => this.reaches.set(alias, [i]));
+    for (const step of steps) {
+      this.stepOf.set(step.output, step);
+      const below = step.operation.inputs.flatMap((input) => this.reaches.get(input) ?? []);
+      this.reaches.set(step.output, [...new Set(below)]);
+    }
+  }
+
+  /** Takes a term over the axes of a tensor that is computed from parameters alone. */
+  trace(x: Tensor, term: Term): void {
+    const parameter = this.aliases.indexOf(x);
+    if (parameter >= 0) {
+      if (this.terms[parameter].push(term) > mostTerms) {
+        this.reasons[parameter] ??= `more than ${mostTerms} uses`;
+      }
+      return;
+    }
+    const step = this.stepOf.get(x)!;
+    step.operation.inputs.forEach((_, slot) => {
+      if (step.depends[slot]) this.follow(step, slot, term);
+    });
+  }
+
+  /** Takes a term over the axes of a step's result to one of its operands. */
+  follow(step: Step, slot: number, term: Term): void {
+    const input = step.operation.inputs[slot];
+    const open = this.reaches.get(input)!.filter((i) => this.reasons[i] === null);
+    if (open.length === 0) return;
+    try {
+      const inner = structureOf(applicationOf(step), slot, term);
+      if (inner !== null) this.trace(input, inner);
+    } catch (error) {
+      if (!(error instanceof Unstructured)) throw error;
+      for (const i of open) this.reasons[i] ??= error.message;
+    }
+  }
+}
+
+/** What a factor's tensor is for all examples and outputs. */
+class Batcher {
+  private readonly overOutputs: Map<Tensor, Batched>;
+  private readonly overExamples: Map<Tensor, Batched>;
+
+  constructor(
+    tensors: readonly Tensor[],
+    private readonly basis: Tensor,
+    identity: Tensor,
+    private readonly example: Label,
+    private readonly outputs: readonly Label[],
+    placeholders: readonly Tensor[],
+    examples: readonly Tensor[],
+  ) {
+    this.overOutputs = new Map([[basis, { tensor: identity, axis: 0 }]]);
+    batchSteps(stepsBetween([basis], tensors), this.overOutputs, identity.shape[0]);
+    const all = tensors.map((x) => this.overOutputs.get(x)?.tensor ?? x);
+    this.overExamples = new Map(
+      placeholders.map((x, i) => [x, { tensor: examples[i], axis: 0 }]),
+    );
+    batchSteps(stepsBetween(placeholders, all), this.overExamples, example.size);
+  }
+
+  /** The factor with the labels of examples and outputs where it depends on them. */
+  factor({ tensor, labels }: Factor): Factor {
+    const outer = this.overOutputs.get(tensor);
+    let x = outer?.tensor ?? tensor;
+    const inner = this.overExamples.get(x);
+    let axis = outer?.axis ?? null;
+    if (inner !== undefined) {
+      x = moveAxis(inner.tensor, inner.axis, 0);
+      if (axis !== null) axis++;
+    }
+    const front = inner === undefined ? 0 : 1;
+    if (axis !== null) x = moveAxis(x, axis, front);
+    const all = [
+      ...(inner === undefined ? [] : [this.example]),
+      ...(axis === null ? [] : this.outputs),
+      ...labels,
+    ];
+    return factorOf(x, all.map((label) => [label]));
+  }
+
+  /** The term for all examples and outputs; a factor that is the identity over outputs becomes labels that coincide. */
+  term(term: Term): Term {
+    const identity = term.factors.findIndex((factor) => this.isIdentity(factor));
+    const coinciding = identity < 0 ? [] : term.factors[identity].labels;
+    const whole: Term = {
+      scale: term.scale,
+      factors: term.factors.filter((_, i) => i !== identity).map((f) => this.factor(f)),
+      axes: term.axes.map((axis): ParameterAxis =>
+        axis.kind === "index" ? { ...axis, index: this.factor(axis.index) } : axis
+      ),
+    };
+    return coinciding.reduce((t, label, i) => relabel(t, label, [this.places[i]]), whole);
+  }
+
+  /** The output labels in the order of the axes of the identity factor that was found last. */
+  private places: readonly Label[] = [];
+
+  /** Whether a factor is the basis vector itself, its axes rearranged. */
+  private isIdentity({ tensor, labels }: Factor): boolean {
+    const order = arrangementOf(tensor, this.basis, this.outputs.map(({ size }) => size));
+    if (order === null || order.length !== labels.length) return false;
+    this.places = order.map((i) => this.outputs[i]);
+    return this.places.every(({ size }, i) => size === labels[i].size);
+  }
+}
+
+/**
+ * How the axes of a tensor that is a vector's elements in another arrangement correspond to the digits of the vector's
+ * index, or null where the tensor is something else. Axes of size 1 are left out.
+ */
+function arrangementOf(x: Tensor, vector: Tensor, digits: readonly number[]): number[] | null {
+  const chain: Operation[] = [];
+  for (let y = x; y !== vector; y = y.operation.inputs[0]) {
+    if (y.operation?.primitive !== "reshape" && y.operation?.primitive !== "permute") return null;
+    chain.push(y.operation);
+  }
+  // Which digits each axis holds, from the vector onward.
+  let axes: number[][] = [digits.map((_, i) => i)];
+  for (const { primitive, params } of chain.reverse()) {
+    if (primitive === "permute") {
+      axes = (params as { permutation: readonly number[] }).permutation.map((i) => axes[i]);
+      continue;
+    }
+    const queue = axes.flat();
+    const regrouped: number[][] = [];
+    for (const size of (params as { shape: readonly number[] }).shape) {
+      const own: number[] = [];
+      for (let rest = size; rest > 1;) {
+        const digit = queue.shift()!;
+        if (rest % digits[digit] !== 0) return null;
+        rest /= digits[digit];
+        own.push(digit);
+      }
+      regrouped.push(own);
+    }
+    axes = regrouped;
+  }
+  return axes.every((own) => own.length < 2) ? axes.flat() : null;
+}
+
+function tensorsOf(term: Term): Tensor[] {
+  return [
+    ...term.factors.map(({ tensor }) => tensor),
+    ...term.axes.flatMap((axis) => axis.kind === "index" ? [axis.index.tensor] : []),
+  ];
+}
+
+/** The structured Jacobians of the network's outputs over its parameters, on the examples of `x`. Nothing is computed. */
+export function structuredJacobians(
+  { f, params, outputSize, form, dtype }: KernelProblem,
+  x: unknown,
+): StructuredJacobians {
+  const { leaves, structure } = flattenTree(x, "empiricalNtk");
+  const placeholders = leaves.map((leaf) =>
+    apply("placeholder", { shape: leaf.shape.slice(1), dtype: leaf.dtype })
+  );
+  const basis = apply("placeholder", { shape: [outputSize], dtype });
+  const aliases = params.map((p) => apply("alias", {}, p));
+  const { outputs: [result], steps } = record(
+    f,
+    [aliases, unflattenTree(structure, placeholders)],
+    aliases,
+    "empiricalNtk",
+  );
+  // An alias of the result, so that a result that is a parameter has a use too.
+  const end = apply("alias", {}, result);
+  const all = stepsBetween(aliases, [end]);
+  const moving = new Set(stepsBetween(placeholders, [end]).map(({ output }) => output));
+  const fixed = new Set<Tensor>(aliases);
+  for (const { output } of steps) if (!moving.has(output)) fixed.add(output);
+  const tracer = new Tracer(aliases, all);
+  for (const { step, slot, cotangent } of collectUses(all, fixed, end, basis)) {
+    tracer.follow(step, slot, termOf(cotangent));
+  }
+  const example: Label = { size: leaves[0].shape[0] };
+  const outputs = form.order.map((axis): Label => ({ size: form.outputShape[axis] }));
+  const lists = tracer.terms.map((list, i) => tracer.reasons[i] === null ? list : []);
+  const batcher = new Batcher(
+    lists.flat().flatMap(tensorsOf),
+    basis,
+    eye(outputSize, outputSize, { dtype }),
+    example,
+    outputs.filter(({ size }) => size > 1),
+    placeholders,
+    leaves,
+  );
+  return {
+    example,
+    outputs,
+    parameters: lists.map((terms, i) => ({
+      terms: terms.map((term) => batcher.term(term)),
+      unstructured: tracer.reasons[i],
+    })),
+  };
+}
