@@ -16,7 +16,7 @@ import {
   where,
 } from "../mod.ts";
 import { kernelProblem } from "../lib/ntk/problem.ts";
-import { type Label, type Term } from "../lib/ntk/structured/term.ts";
+import type { Label, Term } from "../lib/ntk/structured/term.ts";
 import { structuredJacobians } from "../lib/ntk/structured/uses.ts";
 import { assertNear } from "./helpers/differences.ts";
 import { uniform } from "./helpers/small_networks.ts";
