@@ -130,6 +130,32 @@ Deno.test("assembler: loops, branches and calls", () => {
   assertThrows(() => compile([], [], (f) => f.br(1)), RangeError, "not in scope");
 });
 
+Deno.test("assembler: woven pieces take turns and keep their own order", () => {
+  const module = new ModuleBuilder();
+  module.addFunction("digits", [], ["i32"], (f) => {
+    const sum = f.local("i32");
+    const digit = (d: number) => f.get(sum).i32(10).op("i32.mul").i32(d).op("i32.add").set(sum);
+    digit(9).weave([
+      (cut) => {
+        digit(1);
+        cut();
+        f.weave([() => digit(2), () => digit(3)]);
+        cut();
+        digit(4);
+      },
+      () => digit(5),
+      (cut) => {
+        digit(6);
+        cut();
+        digit(7);
+      },
+    ]);
+    digit(8).get(sum);
+  }, { export: true });
+  const instance = new WebAssembly.Instance(new WebAssembly.Module(module.build()));
+  assertEquals((instance.exports.digits as () => number)(), 915623748);
+});
+
 Deno.test("assembler: imported functions", () => {
   const seen: number[] = [];
   const module = new ModuleBuilder();

@@ -4,7 +4,7 @@ import { emitThreefry } from "../backends/wasm/random.ts";
 import type { DType } from "../lib/base/dtype.ts";
 import type { Instruction, LoopKernel, ReduceOp, View } from "../lib/compiler/kernel.ts";
 import { bufferOf, interpret, type Memory } from "./helpers/interpret_kernel.ts";
-import { runKernel, type Split } from "./helpers/run_kernel.ts";
+import { runKernel, type Split, whole } from "./helpers/run_kernel.ts";
 
 /** A small seeded generator (mulberry32). */
 class Random {
@@ -592,13 +592,55 @@ Deno.test("loop kernels: every function of a float inside a kernel agrees with a
         const contents = [draws(), draws(), new Array(reduce === null ? n : 1).fill(0)];
         const expected = contents.map((buffer) => [...buffer]);
         interpret(kernel, expected);
-        const actual = runKernel(kernel, buffersOf([dtype, dtype, dtype], contents), contents);
-        actual[2].forEach((value, i) =>
-          assert(
-            agree(value, expected[2][i], dtype === "float32" ? 1e-6 : 2e-15),
-            `${op} ${dtype}: got ${value}, expected ${expected[2][i]}`,
-          )
-        );
+        for (const relaxed of [false, true]) {
+          const specs = buffersOf([dtype, dtype, dtype], contents);
+          const actual = runKernel(kernel, specs, contents, whole, relaxed);
+          actual[2].forEach((value, i) =>
+            assert(
+              agree(value, expected[2][i], dtype === "float32" ? 1e-6 : 2e-15),
+              `${op} ${dtype}, relaxed ${relaxed}: got ${value}, expected ${expected[2][i]}`,
+            )
+          );
+        }
+      }
+    }
+  }
+});
+
+Deno.test("loop kernels: an element's value does not depend on where it stands in a row", () => {
+  // Four vectors at a time, one, and a rest, of the same numbers.
+  const random = new Random(17);
+  const values = [NaN, -Infinity, Infinity, -0, 2 ** -140, -100, 88.5, 20, -0.3].concat(
+    Array.from({ length: 5 }, () => Math.fround(4 * random.next() - 2)),
+  );
+  for (const op of ["exp", "expm1", "log", "log1p", "tanh", "sigmoid", "erf"] as const) {
+    const kernel = (n: number): LoopKernel => ({
+      kind: "loop",
+      dims: [n],
+      outerRank: 1,
+      body: [
+        { op: "load", dtype: "float32", view: { buffer: 0, offset: 0, strides: [1] } },
+        { op, dtype: "float32", args: [0] },
+      ],
+      reduce: null,
+      epilogue: [],
+      out: { buffer: 1, offset: 0, strides: [1] },
+      mode: "set",
+      dtype: "float32",
+    });
+    for (const relaxed of [false, true]) {
+      const alone = values.map((value) => {
+        const contents = [[value], [0]];
+        const specs = buffersOf(["float32", "float32"], contents);
+        return runKernel(kernel(1), specs, contents, whole, relaxed)[1][0];
+      });
+      for (let turn = 0; turn < values.length; turn++) {
+        const turned = values.map((_, i) => (i + turn) % values.length);
+        const many = [...turned, ...turned];
+        const contents = [many.map((i) => values[i]), many.map(() => 0)];
+        const specs = buffersOf(["float32", "float32"], contents);
+        const actual = runKernel(kernel(many.length), specs, contents, whole, relaxed)[1];
+        assertEquals(actual, many.map((i) => alone[i]), `${op}, relaxed ${relaxed}`);
       }
     }
   }

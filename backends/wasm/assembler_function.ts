@@ -124,6 +124,30 @@ export class FunctionBuilder {
     return Array.from({ length: count }, () => this.local(type));
   }
 
+  /**
+   * Builds several pieces of code and weaves them together: each is cut where it calls `cut`, and the cuts are taken in
+   * turn. Nothing may be left on the stack at a cut, nor a block open.
+   */
+  weave(pieces: readonly ((cut: () => void) => void)[]): this {
+    const outer = this.#code;
+    const cuts = pieces.map((build) => {
+      const parts: number[][] = [];
+      const cut = () => {
+        parts.push(this.#code);
+        this.#code = [];
+      };
+      this.#code = [];
+      build(cut);
+      cut();
+      return parts;
+    });
+    this.#code = outer;
+    for (let i = 0; cuts.some((parts) => i < parts.length); i++) {
+      for (const parts of cuts) if (i < parts.length) pushAll(outer, parts[i]);
+    }
+    return this;
+  }
+
   #indexed(opcode: number, index: number): this {
     this.#code.push(opcode);
     pushUnsigned(this.#code, index);

@@ -6,6 +6,7 @@
 import type { BufferSpec, ContractKernel, Kernel } from "../../lib/compiler/kernel.ts";
 import { emitArgsort } from "./argsort.ts";
 import type { ModuleBuilder } from "./assembler.ts";
+import { capabilities } from "./capabilities.ts";
 import { emitLoop } from "./loop.ts";
 import type { EmittedKernel } from "./loop_interface.ts";
 import { emitRandomBits } from "./random.ts";
@@ -16,7 +17,7 @@ export type { EmittedKernel } from "./loop_interface.ts";
 
 /** Choices that hold for a whole module. */
 export interface EmitOptions {
-  /** Whether instructions of relaxed SIMD may be used. These kernels need none. */
+  /** Whether instructions of relaxed SIMD may be used. */
   readonly relaxed: boolean;
 }
 
@@ -25,11 +26,11 @@ export function emitKernel(
   module: ModuleBuilder,
   kernel: Exclude<Kernel, ContractKernel>,
   _buffers: readonly BufferSpec[],
-  _options: EmitOptions,
+  { relaxed }: EmitOptions,
 ): EmittedKernel {
   switch (kernel.kind) {
     case "loop":
-      return emitLoop(module, kernel);
+      return emitLoop(module, kernel, relaxed && capabilities().fused);
     case "scan":
       return emitScan(module, kernel);
     case "scatterAdd":

@@ -13,21 +13,25 @@ import { planLoop } from "./loop_plan.ts";
 import { splitReduction, tileTranspose } from "./loop_split.ts";
 import { ConstantPool } from "./math_lanes.ts";
 
-/** The code for a loop kernel. */
-export function emitLoop(module: ModuleBuilder, kernel: LoopKernel): EmittedKernel {
+/** The code for a loop kernel; `fused` as in `LaneStyle`. */
+export function emitLoop(
+  module: ModuleBuilder,
+  kernel: LoopKernel,
+  fused: boolean,
+): EmittedKernel {
   const normal = normalize(kernel);
   if (normal === null) return nothing;
   const split = splitReduction(normal);
   if (split === null) {
     const tiles = tileTranspose(normal);
-    const { run, tasks } = tiles === null ? emitOne(module, normal) : joinTasks(
+    const { run, tasks } = tiles === null ? emitOne(module, normal, fused) : joinTasks(
       module,
-      tiles.map((tile) => emitOne(module, tile, tile.dims.length - 1)),
+      tiles.map((tile) => emitOne(module, tile, fused, tile.dims.length - 1)),
     );
     return { phases: [{ run, tasks }], sharedScratchBytes: 0, threadScratchBytes: 0 };
   }
-  const pieces = split.pieces.map((piece) => emitOne(module, normalize(piece)!));
-  const final = emitOne(module, normalize(split.final)!);
+  const pieces = split.pieces.map((piece) => emitOne(module, normalize(piece)!, fused));
+  const final = emitOne(module, normalize(split.final)!, fused);
   return {
     phases: [joinTasks(module, pieces), final],
     sharedScratchBytes: split.bytes,
@@ -68,6 +72,7 @@ function joinTasks(
 function emitOne(
   module: ModuleBuilder,
   kernel: LoopKernel,
+  fused: boolean,
   vector: number | null = null,
 ): { run: FunctionReference; tasks: number } {
   const nodes: (Instruction | null)[] = [...kernel.body];
@@ -76,17 +81,17 @@ function emitOne(
   const plan = planLoop(kernel, nodes, bodyNodes, vector);
   // Functions that the body calls come first.
   for (const node of nodes) {
-    if (node !== null && "args" in node) neededFunction(module, node.op, node.dtype);
+    if (node !== null && "args" in node) neededFunction(module, node.op, node.dtype, fused);
   }
   const run = module.addFunction("loop", runParameters, [], (f) => {
     const pooled = nodes.some((node) => node !== null && wantsConstants(node.op, node.dtype));
     const pool = pooled ? new ConstantPool() : null;
     if (pool !== null) {
       const dry = new FunctionBuilder(f.reference);
-      new LoopEmitter(module, dry, kernel, nodes, bodyNodes, plan, pool).emit();
+      new LoopEmitter(module, dry, kernel, nodes, bodyNodes, plan, { fused, pool }).emit();
       pool.define(f);
     }
-    new LoopEmitter(module, f, kernel, nodes, bodyNodes, plan, pool).emit();
+    new LoopEmitter(module, f, kernel, nodes, bodyNodes, plan, { fused, pool }).emit();
   });
   return { run, tasks: plan.tasks };
 }

@@ -15,7 +15,7 @@ import { argumentsOf, product, reachable, stridesOf } from "./loop_normalize.ts"
 import { emitOperation, type LaneCount, pushConstant } from "./loop_operations.ts";
 import type { LoopPlan } from "./loop_plan.ts";
 import { Reducer } from "./loop_reduce.ts";
-import type { ConstantPool } from "./math_lanes.ts";
+import type { LaneStyle } from "./math_lanes.ts";
 
 /** Writes the function of one kernel. */
 export class LoopEmitter {
@@ -36,7 +36,7 @@ export class LoopEmitter {
     readonly nodes: readonly (Instruction | null)[],
     readonly bodyNodes: readonly number[],
     readonly plan: LoopPlan,
-    readonly pool: ConstantPool | null,
+    readonly style: LaneStyle,
   ) {
     this.lanes = plan.lanes;
     this.#resultNode = kernel.body.length;
@@ -376,14 +376,18 @@ export class LoopEmitter {
   ): void {
     for (const node of nodes) {
       if (this.#levels[node] !== level) continue;
-      for (let u = 0; u < (this.#onVector[node] ? unroll : 1); u++) {
-        this.#value(scope, node, u, valid);
-      }
+      const copies = this.#onVector[node] ? unroll : 1;
+      // Long chains of dependent instructions run side by side, so that the processor need not look far ahead.
+      this.f.weave(
+        Array.from({ length: copies }, (_, u) => (cut) => {
+          this.#value(scope, node, u, valid, cut);
+        }),
+      );
     }
   }
 
   /** The value of a node in copy u, computed here unless it is known. */
-  #value(scope: Scope, node: number, u: number, valid: number): Local {
+  #value(scope: Scope, node: number, u: number, valid: number, pause?: () => void): Local {
     const key = this.#key(node, u);
     const known = scope.value(key);
     if (known !== undefined) return known;
@@ -428,7 +432,7 @@ export class LoopEmitter {
           operands,
           this.lanes,
           // Only whole vectors are worth code in place.
-          valid === this.lanes ? this.pool : null,
+          { ...this.style, ...(valid === this.lanes ? { pause } : { pool: null }) },
         );
     }
     f.set(local);

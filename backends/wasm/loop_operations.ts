@@ -16,7 +16,7 @@ import type {
   OpName,
 } from "./assembler.ts";
 import { emitMath, isInlined, isMathName, mathFunction } from "./math.ts";
-import { type ConstantPool, Lanes } from "./math_lanes.ts";
+import { Lanes, type LaneStyle } from "./math_lanes.ts";
 
 /** How many elements a vector holds. */
 export type LaneCount = 2 | 4;
@@ -38,9 +38,10 @@ export function neededFunction(
   module: ModuleBuilder,
   op: string,
   dtype: DType,
+  fused: boolean,
 ): FunctionReference | null {
   if (!isMathName(op) || (dtype !== "float32" && dtype !== "float64")) return null;
-  return mathFunction(module, op, dtype === "float64" ? "f64x2" : "f32x4");
+  return mathFunction(module, op, dtype === "float64" ? "f64x2" : "f32x4", fused);
 }
 
 /** Pushes a constant of the dtype in every lane. */
@@ -83,7 +84,7 @@ export function emitOperation(
   dtype: DType,
   args: readonly Operand[],
   lanes: LaneCount,
-  pool: ConstantPool | null,
+  style: LaneStyle,
 ): void {
   if (op === "cast") return emitCast(f, args[0], dtype);
   if (op === "bitcast") return emitBitcast(f, args[0], dtype);
@@ -91,14 +92,14 @@ export function emitOperation(
     f.get(args[1].local).get(args[2].local);
     if (dtype === "float64") widenMask(f, args[0].local);
     else f.get(args[0].local);
-    f.op("v128.bitselect");
+    f.op(style.fused ? "i32x4.relaxed_laneselect" : "v128.bitselect");
     return;
   }
   switch (args[0].dtype) {
     case "float32":
-      return emitFloat(module, f, op, "f32x4", args, pool);
+      return emitFloat(module, f, op, "f32x4", args, style);
     case "float64":
-      return emitFloat(module, f, op, "f64x2", args, pool);
+      return emitFloat(module, f, op, "f64x2", args, style);
     case "bool":
       return emitBool(f, op, args);
     default:
@@ -113,9 +114,9 @@ function emitFloat(
   op: string,
   shape: "f32x4" | "f64x2",
   args: readonly Operand[],
-  pool: ConstantPool | null,
+  style: LaneStyle,
 ): void {
-  const l = new Lanes(f, shape, pool);
+  const l = new Lanes(f, shape, style);
   const a = args[0].local;
   const b = args[1]?.local;
   const constant = args[1]?.constant;
@@ -176,7 +177,7 @@ function emitFloat(
       break;
   }
   if (!isMathName(op)) throw unknownOperation(op, shape);
-  emitMath(module, f, op, shape, args.map((arg) => arg.local), pool);
+  emitMath(module, f, op, shape, args.map((arg) => arg.local), style);
 }
 
 /** An operation on masks. */

@@ -115,13 +115,12 @@ export function planLoop(
   prefix.sort((a, b) => Number(overlapping.has(a)) - Number(overlapping.has(b)) || a - b);
   const size = vector < 0 ? 1 : dims[vector];
   const work = bodyNodes.length;
-  const heavy = bodyNodes.some((i) => nodes[i] !== null && isMathName(nodes[i]!.op));
-  const wanted = kind === "map"
-    ? (heavy || work > 20 ? 1 : work > 6 ? 2 : 4)
-    : kind === "inner"
-    ? (kernel.reduce === "argmax" || kernel.reduce === "argmin" ? 1 : heavy || work > 20 ? 2 : 4)
-    : (heavy || work > 20 ? 1 : work > 6 ? 2 : 4);
-  const unroll = Math.max(1, Math.min(wanted, Math.floor(size / lanes)));
+  const unrolls = kernel.reduce !== "argmax" && kernel.reduce !== "argmin";
+  const functions = bodyNodes.filter((i) => nodes[i] !== null && isMathName(nodes[i]!.op)).length;
+  const wanted = kind === "inner" ? (unrolls ? 4 : 1) : functions > 0 || work <= 6 ? 4 : 2;
+  // A long body has no registers to spare, and its code is long enough.
+  const long = functions > 1 || work > 20;
+  const unroll = Math.max(1, Math.min(wanted, long ? 2 : 4, Math.floor(size / lanes)));
   const prefixTotal = product(prefix.map((d) => dims[d]));
   const innerTotal = product(inner.map((d) => dims[d])) * (kind === "inner" ? size : 1);
   const perElement = Math.max(1, work) * innerTotal;

@@ -1,7 +1,9 @@
 /**
  * The functions of a module that compute transcendental functions on vectors, added when first asked for.
  *
- * None uses fused or relaxed instructions, so that all engines and processors agree to the last bit.
+ * There are two forms. The strict one uses no relaxed instructions, so that all engines and processors agree to the last
+ * bit. The fused one needs multiply-adds that round once, and is only made where they do: then it is the same everywhere
+ * too, faster, and no less accurate.
  *
  * @module
  */
@@ -14,7 +16,7 @@ import {
   logarithmOfOnePlus,
   logisticSigmoid,
 } from "./math_exponential.ts";
-import { type ConstantPool, Lanes, type LaneShape, type Term } from "./math_lanes.ts";
+import { Lanes, type LaneShape, type LaneStyle, type Term } from "./math_lanes.ts";
 import { addRemainder, errorFunction, power } from "./math_power.ts";
 import {
   addReduceHuge,
@@ -87,13 +89,14 @@ export function mathFunction(
   module: ModuleBuilder,
   name: MathName,
   shape: LaneShape,
+  fused: boolean,
 ): FunctionReference {
-  return sharedFunction(module, `${name} ${shape}`, () => {
+  return sharedFunction(module, `${name} ${shape} ${fused}`, () => {
     const parameters = binaryNames.includes(name) ? ["v128", "v128"] as const : ["v128"] as const;
     const helpers = helpersOf(module, name);
     return module.addFunction(`${name}_${shape}`, parameters, ["v128"], (f) => {
       const operands = parameters.map((_, i) => f.parameter(i));
-      const l = new Lanes(f, shape);
+      const l = new Lanes(f, shape, { fused, pool: null });
       l.push(
         shape === "f64x2" ? body64(l, name, operands, helpers) : body32(l, name, operands, helpers),
       );
@@ -111,15 +114,16 @@ export function emitMath(
   name: MathName,
   shape: LaneShape,
   operands: readonly Local[],
-  pool: ConstantPool | null,
+  style: LaneStyle,
 ): void {
-  const term = pool === null ? null : common(new Lanes(f, shape, pool), name, operands[0]);
+  const l = new Lanes(f, shape, style);
+  const term = style.pool === null ? null : common(l, name, operands[0]);
   if (term !== null) {
-    new Lanes(f, shape, pool).push(term);
+    l.push(term);
     return;
   }
   for (const operand of operands) f.get(operand);
-  f.call(mathFunction(module, name, shape));
+  f.call(mathFunction(module, name, shape, style.fused));
 }
 
 /** Whether `emitMath` writes the function in place. */
@@ -205,12 +209,12 @@ function body32(
   helpers: readonly FunctionReference[],
 ): Term {
   if (name === "sin" || name === "cos") {
-    return sineOrCosine32(l.f, operands[0], name === "cos", helpers[0]);
+    return sineOrCosine32(l, operands[0], name === "cos", helpers[0]);
   }
   const native = common(l, name, operands[0]);
   if (native !== null) return native;
   return () => {
-    const wide = new Lanes(l.f, "f64x2");
+    const wide = new Lanes(l.f, "f64x2", { fused: l.fused, pool: null });
     const halves = [false, true].map((upper) => {
       const promoted = operands.map((x) => wide.keep(promoteHalf(l.f, x, upper)));
       return wide.keep(body64(wide, name, promoted, helpers, false));

@@ -33,12 +33,11 @@ const facts: Readonly<Record<"f32x4" | "f64x2", ExponentialFacts>> = {
     log2Low: -2.12194440054690583e-4,
     range: [89, -104.5, -18],
     polynomial: [
-      0.5000000044034872,
-      0.1666666636869658,
-      0.041666360996850504,
-      0.008333389651956638,
-      0.001394063644257906,
-      0.00019845796156430743,
+      0.4999999403953552,
+      0.1666652113199234,
+      0.04166838899254799,
+      0.00836874544620514,
+      0.001381453825160861,
     ],
     smallestNormal: 2 ** -126,
     bias: 127n,
@@ -67,21 +66,40 @@ const facts: Readonly<Record<"f32x4" | "f64x2", ExponentialFacts>> = {
   },
 };
 
-/** x = n·ln 2 + r + c, with |r| ≤ ln(2) / 2 and c below r's last bit. */
-function reduceByLog2(l: Lanes, x: Local): { n: Local; r: Local; c: Local } {
-  const { magic, log2High, log2Low } = facts[l.shape];
-  const n = l.keep(l.sub(l.add(l.mul(x, Math.LOG2E), magic), magic));
+/** What an exponential argument is cut into: x = n·ln 2 + r + c, with |r| ≤ ln(2) / 2. */
+interface Reduced {
+  /** n as a float. */
+  readonly n: Local;
+  readonly r: Local;
+  /** What r lacks, below its last bit; null where that is not worth its cost. */
+  readonly c: Local | null;
+  /** n plus what was asked for, where a float has its exponent. */
+  readonly exponent: Term;
+}
+
+/** Cuts x; `plus` is an integer for the exponent. */
+function reduceByLog2(l: Lanes, x: Local, plus: number): Reduced {
+  const { magic, mantissaBits, log2High, log2Low } = facts[l.shape];
+  // Adding the magic number rounds to an integer, which then stands in the low bits; shifting drops all others.
+  const shifted = l.keep(l.multiplyAdd(x, Math.LOG2E, magic + plus));
+  const exponent = l.shift("shl", shifted, mantissaBits);
+  const n = l.keep(l.sub(shifted, magic + plus));
+  if (l.fused && l.shape === "f32x4") {
+    // n times the float next to ln 2 is exact in a fused operation, and so is the difference.
+    const high = l.keep(l.multiplySubtract(n, Math.LN2, x));
+    const r = l.keep(l.multiplySubtract(n, -1.904654299957768e-9, high));
+    return { n, r, c: null, exponent };
+  }
   const high = l.keep(l.sub(x, l.mul(n, log2High)));
   const low = l.keep(l.mul(n, log2Low));
   const r = l.keep(l.sub(high, low));
   const c = l.keep(l.sub(l.sub(high, r), low));
-  return { n, r, c };
+  return { n, r, c, exponent };
 }
 
 /** 2^n as a float for integers n in the range of normal exponents. */
 function powerOfTwo(l: Lanes, n: Term): Term {
   const { magic, mantissaBits } = facts[l.shape];
-  // The magic number's low bits hold n; shifting drops all other bits.
   return l.integer(
     "add",
     l.shift("shl", l.add(n, magic), mantissaBits),
@@ -89,11 +107,27 @@ function powerOfTwo(l: Lanes, n: Term): Term {
   );
 }
 
-/** value·2^n where 2^n itself may be out of range. */
-export function scaleByPowerOfTwo(l: Lanes, value: Term, n: Local): Term {
-  const { magic } = facts[l.shape];
-  const half = l.keep(l.sub(l.add(l.mul(n, 0.5), magic), magic));
-  return l.mul(l.mul(value, powerOfTwo(l, half)), powerOfTwo(l, l.sub(n, half)));
+/** value·2^n where 2^n itself may be out of range: by two powers of about 2^(n/2). `exponent` is n plus twice the bias. */
+function scaleByPowerOfTwo(l: Lanes, value: Term, exponent: Term): Term {
+  const both = l.keep(exponent);
+  const exponentMask = l.shape === "f32x4" ? 0xff800000n : 0xfff0000000000000n;
+  const half = l.keep(l.bits("and", l.shift("shr_u", both, 1), l.integerSplat(exponentMask)));
+  return l.mul(l.mul(value, half), l.integer("sub", both, half));
+}
+
+/** exp(r + c + extra) of a reduced argument. */
+function exponentialNearZero(l: Lanes, { r, c }: Reduced, extra?: Local): Term {
+  const { polynomial } = facts[l.shape];
+  if (c === null) {
+    const curve = l.keep(l.polynomialFast(r, polynomial));
+    return l.multiplyAdd(l.multiplyAdd(curve, r, 1), r, 1);
+  }
+  const square = l.keep(l.mul(r, r));
+  const curve = l.keep(l.mul(square, l.polynomialFast(r, polynomial)));
+  const tail = extra === undefined
+    ? l.add(c, curve)
+    : l.add(curve, l.mul(l.add(c, extra), l.add(l.add(r, curve), 1)));
+  return l.add(l.add(r, tail), 1);
 }
 
 /** The argument held inside the range where the result is neither infinity nor zero; NaN stays. */
@@ -102,19 +136,23 @@ function clamp(l: Lanes, x: Local, low: number, high: number): Term {
   return l.float("pmin", l.float("pmax", x, low), high);
 }
 
-/** exp(x + extra), where `extra` is a small correction or absent. */
+/** exp(x + extra), where `extra` is a small correction or absent (and must be for float32). */
 export function exponential(l: Lanes, x: Local, extra?: Local): Term {
-  const { range, polynomial } = facts[l.shape];
+  const { range, bias } = facts[l.shape];
   return () => {
     const inside = l.keep(clamp(l, x, range[1], range[0]));
-    const { n, r, c } = reduceByLog2(l, inside);
-    const square = l.keep(l.mul(r, r));
-    const curve = l.keep(l.mul(square, l.polynomialFast(r, polynomial)));
-    const tail = extra === undefined
-      ? l.add(c, curve)
-      : l.add(curve, l.mul(l.add(c, extra), l.add(l.add(r, curve), 1)));
-    const value = l.keep(l.add(l.add(r, tail), 1));
-    l.push(scaleByPowerOfTwo(l, value, n));
+    const reduced = reduceByLog2(l, inside, 2 * Number(bias));
+    const value = l.keep(exponentialNearZero(l, reduced, extra));
+    l.push(scaleByPowerOfTwo(l, value, reduced.exponent));
+  };
+}
+
+/** exp(x) for |x| < 80 and float32; nothing is promised for other x. */
+export function exponentialInRange(l: Lanes, x: Local): Term {
+  return () => {
+    const reduced = reduceByLog2(l, x, 0);
+    const value = l.keep(exponentialNearZero(l, reduced));
+    l.push(l.integer("add", value, reduced.exponent));
   };
 }
 
@@ -123,14 +161,17 @@ export function exponentialMinusOne(l: Lanes, x: Local): Term {
   const { range, polynomial } = facts[l.shape];
   return () => {
     const inside = l.keep(clamp(l, x, range[2], range[0]));
-    const { n, r, c } = reduceByLog2(l, inside);
+    const { n, r, c } = reduceByLog2(l, inside, 0);
     const square = l.keep(l.mul(r, r));
-    const curve = l.keep(l.mul(square, l.polynomialFast(r, polynomial)));
-    const tail = l.add(curve, l.mul(c, l.add(r, 1)));
-    const value = l.keep(l.add(r, tail));
+    const curve = l.polynomialFast(r, polynomial);
+    const value = l.keep(
+      c === null
+        ? l.multiplyAdd(square, curve, r)
+        : l.add(r, l.add(l.mul(square, curve), l.mul(c, l.add(r, 1)))),
+    );
     // 2^n·(1 + value) − 1 at half its size, so that 2^n stays in range: n is at least −1 times the mantissa's bits.
     const scale = l.keep(powerOfTwo(l, l.sub(n, 1)));
-    const sum = l.add(l.sub(scale, 0.5), l.mul(scale, value));
+    const sum = l.multiplyAdd(scale, value, l.sub(scale, 0.5));
     const result = l.keep(l.mul(sum, 2));
     // For n = 0 the value is exact, and for zeros and subnormals the argument is.
     const small = l.float("lt", l.abs(x), l.shape === "f32x4" ? 2 ** -26 : 2 ** -55);
@@ -265,8 +306,8 @@ export function logisticSigmoid(l: Lanes, x: Local): Term {
     const sum = l.keep(l.add(z, 1));
     const quotient = l.keep(l.div(l.pick(l.float("lt", x, 0), z, 1), sum));
     // What rounding the sum lost, over the sum: 1 / s is near 1.5 − s / 2 on [1, 2].
-    const lost = l.mul(l.sub(z, l.sub(sum, 1)), l.sub(1.5, l.mul(sum, 0.5)));
-    l.push(l.sub(quotient, l.mul(quotient, lost)));
+    const lost = l.mul(l.sub(z, l.sub(sum, 1)), l.multiplySubtract(sum, 0.5, 1.5));
+    l.push(l.multiplySubtract(quotient, lost, quotient));
   };
 }
 
@@ -276,18 +317,25 @@ export function hyperbolicTangent(l: Lanes, x: Local): Term {
     const sign = l.keep(l.signOf(x));
     const a = l.keep(l.abs(x));
     if (l.shape === "f32x4") {
+      // A polynomial of tanh(x) / x − 1 where x is small; beyond, 2 / (e + 1) is below 1/2, and so are its errors.
       const square = l.keep(l.mul(x, x));
-      const p = l.polynomial(square, [
-        -3.33332819422e-1,
-        1.33314422036e-1,
-        -5.37397155531e-2,
-        2.06390887954e-2,
-        -5.70498872745e-3,
-      ]);
-      const small = l.keep(l.add(x, l.mul(l.mul(x, square), p)));
-      const e = l.keep(exponential(l, l.keep(l.add(a, a))));
-      const large = l.sub(1, l.div(2, l.add(e, 1)));
-      l.push(l.withSign(l.pick(l.float("lt", a, 0.625), small, large), sign));
+      const small = l.keep(l.multiplyAdd(
+        l.mul(x, square),
+        l.polynomial(square, [
+          -0.3333328068256378,
+          0.13331441581249237,
+          -0.05373971164226532,
+          0.020639074966311455,
+          -0.005704974289983511,
+        ]),
+        x,
+      ));
+      // From 9.1 on the result is 1.
+      const twice = l.keep(l.float("pmin", l.add(a, a), 18.2));
+      const e = l.keep(exponentialInRange(l, twice));
+      const large = l.keep(l.sub(1, l.div(2, l.add(e, 1))));
+      // NaN is not large: it passes through the polynomial.
+      l.push(l.withSign(l.pick(l.float("ge", a, 0.625), large, small), sign));
       return;
     }
     // expm1 of −2a keeps full precision where tanh is near a; of 2a where it is near 1.

@@ -8,7 +8,7 @@
  * @module
  */
 import type { FunctionReference, Local, ModuleBuilder } from "./assembler.ts";
-import { exponential, logarithm, splitExponent } from "./math_exponential.ts";
+import { exponential, exponentialInRange, logarithm, splitExponent } from "./math_exponential.ts";
 import type { Lanes, Term } from "./math_lanes.ts";
 
 /** A number as an unevaluated sum. */
@@ -150,39 +150,37 @@ export function errorFunction(l: Lanes, x: Local): Term {
     const a = l.keep(l.float("pmin", l.abs(x), wide ? 6 : 4));
     const square = l.keep(l.mul(a, a));
     const small = l.keep(
-      l.add(
+      l.multiplyAdd(
         x,
-        l.mul(
-          x,
-          l.polynomialFast(
-            square,
-            wide
-              ? [
-                0.1283791670955126,
-                -0.3761263890318375,
-                0.11283791670954858,
-                -0.02686617064507296,
-                0.00522397762478137,
-                -0.0008548326978765149,
-                0.00012055331037551108,
-                -1.4925593518728226e-05,
-                1.6460972954153765e-06,
-                -1.635002619207727e-07,
-                1.4657883530919653e-08,
-                -1.136567067182716e-09,
-                5.945255584223488e-11,
-              ]
-              : [
-                0.1283791657295594,
-                -0.376126258374651,
-                0.11283585248605635,
-                -0.02685381458207252,
-                0.005188330482592488,
-                -0.0008010202699272506,
-                7.853849828429409e-05,
-              ],
-          ),
+        l.polynomialFast(
+          square,
+          wide
+            ? [
+              0.1283791670955126,
+              -0.3761263890318375,
+              0.11283791670954858,
+              -0.02686617064507296,
+              0.00522397762478137,
+              -0.0008548326978765149,
+              0.00012055331037551108,
+              -1.4925593518728226e-05,
+              1.6460972954153765e-06,
+              -1.635002619207727e-07,
+              1.4657883530919653e-08,
+              -1.136567067182716e-09,
+              5.945255584223488e-11,
+            ]
+            : [
+              0.1283791657295594,
+              -0.376126258374651,
+              0.11283585248605635,
+              -0.02685381458207252,
+              0.005188330482592488,
+              -0.0008010202699272506,
+              7.853849828429409e-05,
+            ],
         ),
+        x,
       ),
     );
     let complement: Term;
@@ -208,7 +206,7 @@ export function errorFunction(l: Lanes, x: Local): Term {
         ]),
       );
     } else {
-      complement = exponential(
+      complement = exponentialInRange(
         l,
         l.keep(
           l.polynomialFast(a, [
@@ -225,7 +223,8 @@ export function errorFunction(l: Lanes, x: Local): Term {
       );
     }
     const large = l.withSign(l.sub(1, complement), l.signOf(x));
-    l.push(l.pick(l.float("lt", a, 1), small, large));
+    // NaN is not large: it passes through the polynomial.
+    l.push(l.pick(l.float("ge", a, 1), large, small));
   };
 }
 

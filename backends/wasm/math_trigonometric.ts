@@ -307,14 +307,14 @@ export { addReduceHuge };
 
 /** sin or cos of four float32 lanes: reduced in float64, evaluated in float32. */
 export function sineOrCosine32(
-  f: FunctionBuilder,
+  l: Lanes,
   x: Local,
   cosine: boolean,
   huge: FunctionReference,
 ): Term {
   return () => {
-    const d = new Lanes(f, "f64x2");
-    const l = new Lanes(f, "f32x4");
+    const { f, fused } = l;
+    const d = new Lanes(f, "f64x2", { fused, pool: null });
     const halves = [false, true].map((upper) => {
       const wide = d.keep(promoteHalf(f, x, upper));
       const magic = 6755399441055744;

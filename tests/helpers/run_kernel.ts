@@ -47,10 +47,14 @@ export class CompiledKernel {
   readonly phases: { run: (begin: number, end: number) => void; tasks: number }[] = [];
   readonly bytes: number;
 
-  constructor(kernel: Exclude<Kernel, ContractKernel>, buffers: readonly BufferSpec[]) {
+  constructor(
+    kernel: Exclude<Kernel, ContractKernel>,
+    buffers: readonly BufferSpec[],
+    relaxed = false,
+  ) {
     const module = new ModuleBuilder();
     module.importMemory("env", "memory", 1, 65536, false);
-    const emitted = emitKernel(module, kernel, buffers, { relaxed: false });
+    const emitted = emitKernel(module, kernel, buffers, { relaxed });
     emitted.phases.forEach((phase, i) => {
       module.addFunction(`phase${i}`, ["i32", "i32", "i32", "i32", "i32"], [], (f) => {
         for (let p = 0; p < 5; p++) f.get(f.parameter(p));
@@ -98,8 +102,9 @@ export function runKernel(
   buffers: readonly BufferSpec[],
   contents: Memory,
   split: Split = whole,
+  relaxed = false,
 ): Memory {
-  const compiled = new CompiledKernel(kernel, buffers);
+  const compiled = new CompiledKernel(kernel, buffers, relaxed);
   compiled.arrays.forEach((array, i) => array.set(contents[i]));
   compiled.run(split);
   return compiled.arrays.map((array) => Array.from(array));
