@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { ModuleBuilder } from "../backends/wasm/assembler.ts";
 import { axisLayout, emitGemm, GemmCache, offsetTable } from "../backends/wasm/gemm.ts";
-import { balancedSplit } from "../backends/wasm/gemm_plan.ts";
+import { balancedSplit } from "../backends/wasm/gemm_shape.ts";
 import {
   axis,
   dense,
@@ -13,8 +13,8 @@ import {
   transposed,
 } from "./wasm_gemm_harness.ts";
 
-/** Runs a product, compares it with float64 loops, and with itself cut into other pieces. */
-function check(name: string, product: Product, seed = 1): void {
+/** Runs a product, compares it with float64 loops, and with itself cut into other pieces; how it was computed. */
+function check(name: string, product: Product, seed = 1): string {
   const prepared = prepare(product);
   const { a, b, c } = prepared;
   const random = randomNumbers(seed);
@@ -38,6 +38,8 @@ function check(name: string, product: Product, seed = 1): void {
   c.set(before);
   prepared.run(1, true);
   assert(once.every((x, i) => Object.is(x, c[i])), `${plan}: results depend on the cut into tasks`);
+  const { kind, directA, wholeB } = prepared.kernel.plan;
+  return kind !== "outer" ? kind : `outer${wholeB ? ", B whole" : directA ? ", A direct" : ""}`;
 }
 
 const dtypes = ["float32", "float64"] as const;
@@ -102,6 +104,46 @@ Deno.test("gemm: several blocks of rows, columns and k", () => {
       });
     }
   }
+});
+
+Deno.test("gemm: a few rows times a large matrix", () => {
+  let seed = 0;
+  const kinds = new Set<string>();
+  for (
+    const [m, n, k] of [
+      [1, 4099, 37],
+      [1, 2050, 513],
+      [2, 1027, 64],
+      [3, 601, 90],
+      [1, 64, 5000],
+      [5, 1003, 331],
+      [17, 2049, 100],
+      [8, 700, 1300],
+    ]
+  ) {
+    for (let bits = 0; bits < 8; bits++) {
+      const side = (flag: number, rows: number, columns: number) =>
+        (bits & flag) !== 0 ? transposed(batch, rows, columns) : dense(batch, rows, columns);
+      const batch = seed % 3 === 0 ? 2 : 1;
+      // The same product, and its transpose.
+      const [rows, columns] = (bits & 1) !== 0 ? [m, n] : [n, m];
+      kinds.add(check(`${rows}x${columns}x${k}, ${bits}`, {
+        dtype: dtypes[seed % 2],
+        a: side(1, rows, k),
+        b: side(2, k, columns),
+        c: side(4, rows, columns),
+        accumulate: seed % 5 < 2,
+        relaxed: seed % 7 < 4,
+      }, seed++));
+    }
+  }
+  assertEquals([...kinds].sort(), [
+    "dot",
+    "outer",
+    "outer, A direct",
+    "outer, B whole",
+    "strip",
+  ]);
 });
 
 Deno.test("gemm: random sizes, batches and strides", () => {

@@ -13,12 +13,13 @@
 import type { FunctionReference, ModuleBuilder } from "./assembler.ts";
 import { gemmDescriptor, rolesOf } from "./gemm_descriptor.ts";
 import { emitFor, FunctionCache, type Numeric, numericOf } from "./gemm_numeric.ts";
-import { type AxisLayout, type GemmPlan, type GemmShape, planGemm } from "./gemm_plan.ts";
+import { planGemm } from "./gemm_plan.ts";
+import type { AxisLayout, GemmPlan, GemmShape } from "./gemm_shape.ts";
 import { emitPartialSums } from "./gemm_store.ts";
 import { scratchLayout, unitFunction } from "./gemm_unit.ts";
 
 export { gemmDescriptor, gemmDescriptorLength } from "./gemm_descriptor.ts";
-export type { AxisLayout, GemmPlan, GemmShape, OperandLayout } from "./gemm_plan.ts";
+export type { AxisLayout, GemmPlan, GemmShape, OperandLayout } from "./gemm_shape.ts";
 
 /** One pass over a product's tasks. All tasks of a phase end before the next phase begins. */
 export interface GemmPhase {
@@ -123,7 +124,7 @@ export function emitGemm(module: ModuleBuilder, shape: GemmShape, cache: GemmCac
     phases,
     scratchBytes: scratchLayout(plan, numeric).total,
     workspaceBytes: plan.depthSplits > 1
-      ? plan.depthSplits * shape.batch * shape.m * shape.n * numeric.bytes
+      ? plan.depthSplits * shape.batch * shape.m * shape.n * numeric.bytes + 16
       : 0,
     plan,
   };
@@ -160,6 +161,7 @@ function partialSumPhase(
       batch: shape.batch,
       rows: plan.rows.size,
       columns: plan.columns.size,
+      contiguous: (plan.swap ? shape.c.rows : shape.c.columns).run >= plan.columns.size,
       accumulate: shape.accumulate,
     };
     const index = f.local("i32");

@@ -7,7 +7,7 @@ import {
   type FunctionCache,
   type Numeric,
 } from "./gemm_numeric.ts";
-import type { GemmPlan, Split } from "./gemm_plan.ts";
+import type { GemmPlan, Split } from "./gemm_shape.ts";
 import { storeFunction, type TileStore } from "./gemm_store.ts";
 
 /** Everything that the parts of one unit's code share. */

@@ -84,14 +84,16 @@ function emitOutput(
 export interface OuterTile {
   readonly rows: number;
   readonly vectors: number;
+  /** A as a packed panel, or read where it is, contiguous along k, through one address a row. */
+  readonly a: "packed" | "direct";
   /** B as a packed panel, or read where it is, through its row table and one address a vector. */
   readonly b: "packed" | "direct";
   readonly output: TileOutput;
 }
 
 /**
- * The function (a, ...b, depth, ...output) of an outer tile: a is a packed panel; b is a packed
- * panel, or a pointer into B's row table and the address of each vector's column.
+ * The function (...a, ...b, depth, ...output) of an outer tile: a is a packed panel or the address of
+ * each row; b is a packed panel, or a pointer into B's row table and the address of each vector's column.
  */
 export function outerMicrokernel(
   module: ModuleBuilder,
@@ -99,19 +101,21 @@ export function outerMicrokernel(
   numeric: Numeric,
   tile: OuterTile,
 ): FunctionReference {
-  const { rows, vectors, b, output } = tile;
+  const { rows, vectors, a, b, output } = tile;
   const key = `outer ${numeric.dtype}${
     numeric.relaxed ? " relaxed" : ""
-  } ${rows}x${vectors} ${b} ${output}`;
-  const operandCount = b === "packed" ? 1 : 1 + vectors;
+  } ${rows}x${vectors} ${a} ${b} ${output}`;
+  const aCount = a === "packed" ? 1 : rows;
+  const bCount = b === "packed" ? 1 : 1 + vectors;
   const parameters: ValueType[] = [
-    ...new Array<ValueType>(2 + operandCount).fill("i32"),
+    ...new Array<ValueType>(aCount + bCount + 1).fill("i32"),
     ...outputParameters(output, vectors),
   ];
   return cache.get(module, key, parameters, (f) => {
-    const a = f.parameter(0);
-    const source = f.parameter(1);
-    const depth = f.parameter(1 + operandCount);
+    const source = f.parameter(aCount);
+    const depth = f.parameter(aCount + bCount);
+    /** The packed panel of A, or how far along its rows the sum is. */
+    const position = a === "packed" ? f.parameter(0) : f.local("i32");
     const sums = Array.from({ length: rows }, () => f.locals("v128", vectors));
     // The shorter side stays in registers while the other streams through one: with twelve sums, that
     // leaves V8's fifteen registers just enough.
@@ -122,13 +126,18 @@ export function outerMicrokernel(
     const loadLeft = (u: number, i: number, to: Local) => {
       // Engines without guard pages check the bounds of every load. With the offset added before, all
       // of these checks compare with the same limit, and V8 needs one instruction less for each.
-      f.get(a);
-      emitAdd(f, numeric.bytes * (u * rows + i));
+      if (a === "packed") {
+        f.get(position);
+        emitAdd(f, numeric.bytes * (u * rows + i));
+      } else {
+        f.get(f.parameter(i)).get(position).op("i32.add");
+        emitAdd(f, numeric.bytes * u);
+      }
       f.load(numeric.loadSplat).set(to);
     };
     const loadRight = (u: number, j: number, to: Local) => {
       if (b === "packed") f.get(source).load("v128.load", 16 * (u * vectors + j));
-      else f.get(f.parameter(2 + j)).get(offset).op("i32.add").load("v128.load");
+      else f.get(f.parameter(aCount + 1 + j)).get(offset).op("i32.add").load("v128.load");
       f.set(to);
     };
     const step = (u: number) => {
@@ -148,10 +157,10 @@ export function outerMicrokernel(
       }
     };
     emitUnrolled(f, depth, 8, step, (steps) => {
-      emitIncrement(f, a, numeric.bytes * rows * steps);
+      emitIncrement(f, position, numeric.bytes * (a === "packed" ? rows : 1) * steps);
       emitIncrement(f, source, (b === "packed" ? 16 * vectors : 4) * steps);
     });
-    emitOutput(f, numeric, sums, output, 2 + operandCount);
+    emitOutput(f, numeric, sums, output, aCount + bCount + 1);
   });
 }
 
@@ -221,25 +230,44 @@ export function dotMicrokernel(
       { length: chains },
       () => Array.from({ length: rows }, () => f.locals("v128", columns)),
     );
-    const leftVectors = f.locals("v128", rows);
-    const rightVector = f.local("v128");
+    // The shorter side stays in registers while the other streams through one.
+    const holdsLeft = rows <= columns;
+    const [held, streamed] = holdsLeft ? [left, right] : [right, left];
+    const single = held.length === 1;
+    const heldVectors = f.locals("v128", single ? unroll : held.length);
+    const streamedVector = f.local("v128");
     const leftOffset = f.local("i32");
     const rightOffset = f.local("i32");
+    const [heldOffset, streamedOffset] = holdsLeft
+      ? [leftOffset, rightOffset]
+      : [rightOffset, leftOffset];
     const step = (vectors: number, load: (at: number) => void) => {
       f.get(aDepth).load("i32.load").set(leftOffset);
       f.get(bDepth).load("i32.load").set(rightOffset);
-      for (let u = 0; u < vectors; u++) {
-        left.forEach((pointer, i) => {
-          f.get(pointer).get(leftOffset).op("i32.add");
-          load(16 * u);
-          f.set(leftVectors[i]);
+      const read = (u: number, pointer: Local, offset: Local, to: Local) => {
+        f.get(pointer).get(offset).op("i32.add");
+        load(16 * u);
+        f.set(to);
+      };
+      if (single) {
+        // A whole cache line of each row in turn.
+        for (let u = 0; u < vectors; u++) read(u, held[0], heldOffset, heldVectors[u]);
+        streamed.forEach((pointer, j) => {
+          for (let u = 0; u < vectors; u++) {
+            read(u, pointer, streamedOffset, streamedVector);
+            const sum = holdsLeft ? sums[u % chains][0][j] : sums[u % chains][j][0];
+            emitMultiplyAdd(f, numeric, heldVectors[u], streamedVector, sum);
+          }
         });
-        right.forEach((pointer, j) => {
-          f.get(pointer).get(rightOffset).op("i32.add");
-          load(16 * u);
-          f.set(rightVector);
-          leftVectors.forEach((vector, i) => {
-            emitMultiplyAdd(f, numeric, vector, rightVector, sums[u % chains][i][j]);
+        return;
+      }
+      for (let u = 0; u < vectors; u++) {
+        held.forEach((pointer, i) => read(u, pointer, heldOffset, heldVectors[i]));
+        streamed.forEach((pointer, j) => {
+          read(u, pointer, streamedOffset, streamedVector);
+          held.forEach((_, i) => {
+            const sum = holdsLeft ? sums[u % chains][i][j] : sums[u % chains][j][i];
+            emitMultiplyAdd(f, numeric, heldVectors[i], streamedVector, sum);
           });
         });
       }

@@ -1,7 +1,15 @@
 /** What the code generators of matrix products need to know about a dtype, and small helpers that they share. */
-import type { FunctionBuilder, LoadLaneName, LoadName, Local, OpName } from "./assembler.ts";
-import type { ModuleBuilder } from "./assembler.ts";
-import type { FunctionReference, ValueType } from "./assembler.ts";
+import type {
+  FunctionBuilder,
+  FunctionReference,
+  LoadLaneName,
+  LoadName,
+  Local,
+  ModuleBuilder,
+  OpName,
+  StoreLaneName,
+  ValueType,
+} from "./assembler.ts";
 
 /** The instructions of one dtype. */
 export interface Numeric {
@@ -19,6 +27,7 @@ export interface Numeric {
   readonly loadSplat: LoadName;
   readonly loadZero: LoadName;
   readonly loadLane: LoadLaneName;
+  readonly storeLane: StoreLaneName;
 }
 
 /** The instructions of a dtype. */
@@ -36,6 +45,7 @@ export function numericOf(dtype: "float32" | "float64", relaxed: boolean): Numer
       loadSplat: "v128.load32_splat",
       loadZero: "v128.load32_zero",
       loadLane: "v128.load32_lane",
+      storeLane: "v128.store32_lane",
     }
     : {
       dtype,
@@ -49,6 +59,7 @@ export function numericOf(dtype: "float32" | "float64", relaxed: boolean): Numer
       loadSplat: "v128.load64_splat",
       loadZero: "v128.load64_zero",
       loadLane: "v128.load64_lane",
+      storeLane: "v128.store64_lane",
     };
 }
 
@@ -62,6 +73,24 @@ export function emitMultiplyAdd(
 ): void {
   if (numeric.relaxed) f.get(a).get(b).get(sum).op(numeric.multiplyAdd).set(sum);
   else f.get(sum).get(a).get(b).op(numeric.multiply).op(numeric.add).set(sum);
+}
+
+/** Loads `count` lanes at the address in a local into another; the others are zero. */
+export function emitLoadLanes(
+  f: FunctionBuilder,
+  numeric: Numeric,
+  address: Local,
+  to: Local,
+  count: number,
+): void {
+  f.get(address);
+  if (count === numeric.lanes) f.load("v128.load");
+  else if (numeric.dtype === "float64" || count >= 2) f.load("v128.load64_zero");
+  else f.load("v128.load32_zero");
+  f.set(to);
+  if (numeric.dtype === "float32" && count === 3) {
+    f.get(address).get(to).loadLane("v128.load32_lane", 2, 8).set(to);
+  }
 }
 
 /** Stores the first `count` lanes of a vector at the address in a local plus `offset`. */

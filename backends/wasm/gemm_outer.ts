@@ -3,8 +3,14 @@ import type { Local } from "./assembler.ts";
 import { emitRowLoop, emitStore, pushEntry, tileBytes, type UnitContext } from "./gemm_context.ts";
 import { outerMicrokernel, type TileOutput } from "./gemm_micro.ts";
 import { emitAdd, emitFor, emitIncrement, type Numeric } from "./gemm_numeric.ts";
-import { packFunction, type PackPiece, type PackSource, packWideFunction } from "./gemm_pack.ts";
-import type { GemmPlan } from "./gemm_plan.ts";
+import {
+  packFunction,
+  packPanelsFunction,
+  type PackPiece,
+  type PackSource,
+  packWideFunction,
+} from "./gemm_pack.ts";
+import type { GemmPlan } from "./gemm_shape.ts";
 import { vectorStoreFunction } from "./gemm_store.ts";
 
 /** Emits the call of a packing function for each group of lanes of a panel. */
@@ -35,8 +41,13 @@ function emitPack(
 /** Panels of neighbouring rows of A that are packed together. */
 const wideRowPanels = 3;
 
+/** Panels of B that have a place in scratch memory: those packed together, or the unit's part of B. */
+export function packedColumnPanels(plan: GemmPlan): number {
+  return plan.wholeB ? Math.ceil(plan.columns.panels / plan.columnBlocks) : wideColumnPanels(plan);
+}
+
 /** Panels of neighbouring columns of B that are packed together: eight vectors, two cache lines. */
-export function wideColumnPanels(plan: GemmPlan): number {
+function wideColumnPanels(plan: GemmPlan): number {
   if (plan.kind !== "outer" || plan.directB || plan.packB !== "lanes" || plan.columnRun === 0) {
     return 1;
   }
@@ -105,7 +116,8 @@ function emitPackA(context: UnitContext): void {
 /** Emits one block of k of an outer plan: A is packed, then each panel of B meets all of A. */
 export function emitOuterBlock(context: UnitContext): void {
   const { f, numeric, plan, column } = context;
-  emitPackA(context);
+  if (!plan.directA) emitPackA(context);
+  if (plan.wholeB) emitPackWholeB(context);
   f.get(context.columnBegin).set(context.packedEnd);
   f.get(context.tiles).set(context.tile);
   const lastVectors = plan.columnVectors - (plan.columns.panels - 1) * plan.vectors;
@@ -132,6 +144,39 @@ export function emitOuterBlock(context: UnitContext): void {
   );
 }
 
+/** Panels at the begin of B's columns that are full, and whose vectors do not overlap. */
+function plainPanels(plan: GemmPlan, numeric: Numeric): number {
+  return Math.floor(plan.columns.size / (plan.vectors * numeric.lanes));
+}
+
+/** Emits the packing of all full panels of a unit's part of B. */
+function emitPackWholeB(context: UnitContext): void {
+  const { f, module, functions, numeric, plan, column } = context;
+  const panels = f.local("i32");
+  f.i32(plainPanels(plan, numeric)).get(context.columnEnd);
+  f.i32(plainPanels(plan, numeric)).get(context.columnEnd).op("i32.lt_s").select();
+  f.get(context.columnBegin).op("i32.sub").tee(panels).i32(0).op("i32.gt_s").if_(() => {
+    f.get(context.columnBegin).i32(plan.vectors * numeric.lanes).op("i32.mul").set(column);
+    pushEntry(f, context.bColumns, column);
+    f.load("i32.load").get(context.b).op("i32.add");
+    pushEntry(f, context.bDepth, context.depthStart);
+    f.get(context.depth).get(context.bPanel).get(panels);
+    f.call(packPanelsFunction(module, functions, numeric, plan.vectors, bPanelBytes(plan)));
+  });
+}
+
+/** Sets `bPointer` to the present panel of B, and emits its packing unless it is packed already. */
+function emitPanelPointer(context: UnitContext, pack: () => void): void {
+  const { f, numeric, plan, columnPanel } = context;
+  if (!plan.wholeB) {
+    f.get(context.bPanel).set(context.bPointer);
+    return pack();
+  }
+  f.get(columnPanel).get(context.columnBegin).op("i32.sub").i32(bPanelBytes(plan)).op("i32.mul");
+  f.get(context.bPanel).op("i32.add").set(context.bPointer);
+  f.get(columnPanel).i32(plainPanels(plan, numeric)).op("i32.ge_s").if_(pack);
+}
+
 /** Emits the products of a panel of B, given how to push it, with all panels of A. */
 function emitProducts(
   context: UnitContext,
@@ -142,12 +187,27 @@ function emitProducts(
   f.get(context.aPanels).set(context.aPointer);
   emitRowLoop(context, (rows) => {
     call(rows);
-    emitIncrement(f, context.aPointer, aPanelBytes(plan, numeric, rows));
+    if (!plan.directA) emitIncrement(f, context.aPointer, aPanelBytes(plan, numeric, rows));
     if (store === undefined) return;
     if (plan.depthBlocks === 1) return store(rows);
     f.get(context.last).if_(() => store(rows));
     emitIncrement(f, context.tile, tileBytes(plan, numeric.lanes));
   });
+}
+
+/** Pushes where a microkernel finds its rows of A: a packed panel, or the address of each. */
+function emitRows(context: UnitContext, rows: number): void {
+  const { f, plan } = context;
+  if (!plan.directA) {
+    f.get(context.aPointer);
+    return;
+  }
+  pushEntry(f, context.aDepth, context.depthStart);
+  f.load("i32.load").get(context.a).op("i32.add").set(context.aPointer);
+  for (let i = 0; i < rows; i++) {
+    pushEntry(f, context.aRows, context.row, i);
+    f.load("i32.load").get(context.aPointer).op("i32.add");
+  }
 }
 
 /** Emits one panel of B whose last vector is padded with zeros, and stored column by column. */
@@ -162,14 +222,17 @@ function emitPaddedPanel(
     lanes: context.bColumns,
     depth: context.bDepth,
     firstLane: column,
-    panel: context.bPanel,
+    panel: context.bPointer,
   };
-  emitPack(context, plan.packB, operand, columns, vectors * numeric.lanes);
+  emitPanelPointer(context, () => {
+    emitPack(context, plan.packB, operand, columns, vectors * numeric.lanes);
+  });
   const output: TileOutput = plan.compensated ? "tileCompensated" : "tile";
   const call = (rows: number) => {
-    f.get(context.aPointer).get(context.bPanel).get(context.depth).get(context.tile);
-    f.get(context.first);
-    f.call(outerMicrokernel(module, functions, numeric, { rows, vectors, b: "packed", output }));
+    emitRows(context, rows);
+    f.get(context.bPointer).get(context.depth).get(context.tile).get(context.first);
+    const a = plan.directA ? "direct" : "packed";
+    f.call(outerMicrokernel(module, functions, numeric, { rows, vectors, a, b: "packed", output }));
   };
   emitProducts(context, call, (rows) => emitStore(context, rows, vectors, columns));
 }
@@ -217,13 +280,15 @@ function emitPackVectors(context: UnitContext, vectors: number): void {
       f.get(context.b);
       pushEntry(f, context.bColumns, start);
       pushEntry(f, context.bDepth, context.depthStart);
-      f.get(context.depth).get(context.bPanel);
+      f.get(context.depth).get(context.bPointer);
       emitAdd(f, 16 * j);
       f.call(pack);
     }
   };
+  if (plan.wholeB || group === 1 || vectors < plan.vectors) {
+    return emitPanelPointer(context, packOne);
+  }
   f.get(context.bPanel).set(context.bPointer);
-  if (group === 1 || vectors < plan.vectors) return packOne();
   const packGroup = () => {
     const pieces: PackPiece[] = [];
     const pointers = f.locals("i32", group * vectors);
@@ -290,7 +355,7 @@ function emitVectorPanel(
     : "tile";
   const b = plan.directB ? "direct" : "packed";
   const call = (rows: number) => {
-    f.get(context.aPointer);
+    emitRows(context, rows);
     if (plan.directB) pushEntry(f, context.bDepth, context.depthStart);
     for (const source of sources) f.get(source);
     f.get(context.depth);
@@ -300,7 +365,8 @@ function emitVectorPanel(
     } else {
       f.get(context.tile).get(context.first);
     }
-    f.call(outerMicrokernel(module, functions, numeric, { rows, vectors, b, output }));
+    const a = plan.directA ? "direct" : "packed";
+    f.call(outerMicrokernel(module, functions, numeric, { rows, vectors, a, b, output }));
   };
   const rowBytes = plan.columns.size * numeric.bytes;
   const store = (rows: number) => {

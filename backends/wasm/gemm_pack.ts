@@ -12,6 +12,7 @@ import type {
   ValueType,
 } from "./assembler.ts";
 import {
+  emitAdd,
   emitIncrement,
   emitStoreLanes,
   emitUnrolled,
@@ -99,6 +100,64 @@ export function packWideFunction(
       emitIncrement(f, depthTable, 4 * steps);
       emitIncrement(f, destination, stride * steps);
     });
+  });
+}
+
+/** Rows that `packPanelsFunction` reads together: their streams keep the prefetchers busy. */
+export const packedRows = 8;
+
+/**
+ * The function (base, depthTable, depth, destination, panels) that packs several neighbouring panels of `vectors`
+ * vectors each: `base` is the address of the first column, and the panels stand `panelBytes` apart.
+ *
+ * Rows are read from one end to the other, several at a time, which is how memory is fastest.
+ */
+export function packPanelsFunction(
+  module: ModuleBuilder,
+  cache: FunctionCache,
+  numeric: Numeric,
+  vectors: number,
+  panelBytes: number,
+): FunctionReference {
+  const key = `pack ${numeric.dtype} panels of ${vectors} by ${panelBytes}`;
+  return cache.get(module, key, new Array<ValueType>(5).fill("i32"), (f) => {
+    const [base, depthTable, depth, destination, panels] = [0, 1, 2, 3, 4].map((i) =>
+      f.parameter(i)
+    );
+    const pointers = f.locals("i32", packedRows);
+    const to = f.local("i32");
+    const position = f.local("i32");
+    const end = f.local("i32");
+    f.get(panels).i32(16 * vectors).op("i32.mul").set(end);
+    const turns = (rows: number) => {
+      const used = pointers.slice(0, rows);
+      f.get(depth).i32(rows).op("i32.ge_s").if_(() => {
+        f.loop((again) => {
+          used.forEach((pointer, d) => {
+            f.get(base).get(depthTable).load("i32.load", 4 * d).op("i32.add").set(pointer);
+          });
+          f.get(destination).set(to);
+          f.i32(0).set(position);
+          f.loop((next) => {
+            used.forEach((pointer, d) => {
+              for (let j = 0; j < vectors; j++) {
+                f.get(to).get(pointer).get(position).op("i32.add");
+                emitAdd(f, 16 * j);
+                f.load("v128.load").store("v128.store", 16 * (vectors * d + j));
+              }
+            });
+            emitIncrement(f, to, panelBytes);
+            emitIncrement(f, position, 16 * vectors);
+            f.get(position).get(end).op("i32.lt_s").brIf(next);
+          });
+          emitIncrement(f, depthTable, 4 * rows);
+          emitIncrement(f, destination, 16 * vectors * rows);
+          f.get(depth).i32(rows).op("i32.sub").tee(depth).i32(rows).op("i32.ge_s").brIf(again);
+        });
+      });
+    };
+    turns(packedRows);
+    turns(1);
   });
 }
 

@@ -6,7 +6,14 @@ import type {
   ModuleBuilder,
   ValueType,
 } from "./assembler.ts";
-import { emitFor, type FunctionCache, type Numeric } from "./gemm_numeric.ts";
+import {
+  emitFor,
+  emitIncrement,
+  emitStoreLanes,
+  emitUnrolled,
+  type FunctionCache,
+  type Numeric,
+} from "./gemm_numeric.ts";
 
 /** A finished tile and the part of C that it goes to. */
 export interface TileStore {
@@ -123,6 +130,8 @@ export interface PartialSums {
   readonly batch: number;
   readonly rows: number;
   readonly columns: number;
+  /** Whether C's columns are neighbours. */
+  readonly contiguous: boolean;
   readonly accumulate: boolean;
 }
 
@@ -143,40 +152,67 @@ export function emitPartialSums(
   tables: PartialSumTables,
   index: Local,
 ): void {
-  const { splits, batch, rows, columns, accumulate } = sums;
-  const row = f.local("i32");
-  const column = f.local("i32");
-  const source = f.local("i32");
-  const address = f.local("i32");
-  const split = f.local("i32");
-  const total = f.local("f64");
-  const load = (from: Local) => {
-    if (numeric.bytes === 4) f.get(from).load("f32.load").op("f64.promote_f32");
-    else f.get(from).load("f64.load");
-  };
+  const { splits, batch, rows, columns, contiguous, accumulate } = sums;
+  const { lanes } = numeric;
+  const [row, source, columnEntry, count, address, split] = f.locals("i32", 6);
+  const [part, low, high] = f.locals("v128", 3);
   f.get(tables.c);
   f.get(tables.batchTable).get(index).i32(rows).op("i32.div_u").i32(2).op("i32.shl").op("i32.add");
   f.load("i32.load").op("i32.add");
   f.get(tables.rowTable).get(index).i32(rows).op("i32.rem_u").i32(2).op("i32.shl").op("i32.add");
   f.load("i32.load").op("i32.add").set(row);
-  emitFor(f, column, () => f.i32(0), () => f.i32(columns), () => {
-    f.get(tables.workspace);
-    f.get(index).i32(columns).op("i32.mul").get(column).op("i32.add");
-    f.i32(numeric.bytes).op("i32.mul").op("i32.add").set(source);
-    f.get(row);
-    f.get(tables.columnTable).get(column).i32(2).op("i32.shl").op("i32.add").load("i32.load");
-    f.op("i32.add").set(address);
-    if (accumulate) load(address);
-    else f.f64(0);
-    f.set(total);
+  f.get(tables.workspace).get(index).i32(columns * numeric.bytes).op("i32.mul").op("i32.add");
+  f.set(source);
+  f.get(tables.columnTable).set(columnEntry);
+  /** Sets `address` to that of a column of C. */
+  const locate = (lane: number): void => {
+    f.get(row).get(columnEntry).load("i32.load", 4 * lane).op("i32.add").set(address);
+  };
+  /** Adds the vector in `part` to the sums. */
+  const addPart = (): void => {
+    if (numeric.bytes === 8) {
+      f.get(low).get(part).op("f64x2.add").set(low);
+      return;
+    }
+    f.get(low).get(part).op("f64x2.promote_low_f32x4").op("f64x2.add").set(low);
+    f.get(high).get(part).get(part).shuffle32([2, 3, 2, 3]).op("f64x2.promote_low_f32x4");
+    f.op("f64x2.add").set(high);
+  };
+  const step = (used: number): void => {
+    f.f64x2Splat(0).tee(low).set(high);
+    if (accumulate) {
+      f.i32x4Splat(0).set(part);
+      for (let lane = 0; lane < used; lane++) {
+        locate(lane);
+        f.get(address).get(part).loadLane(numeric.loadLane, lane).set(part);
+      }
+      addPart();
+    }
+    f.get(source).set(address);
     emitFor(f, split, () => f.i32(0), () => f.i32(splits), () => {
-      f.get(total);
-      load(source);
-      f.op("f64.add").set(total);
-      f.get(source).i32(batch * rows * columns * numeric.bytes).op("i32.add").set(source);
+      // The last vector reads beyond its row, and at most a vector beyond the workspace.
+      f.get(address).load("v128.load").set(part);
+      addPart();
+      f.get(address).i32(batch * rows * columns * numeric.bytes).op("i32.add").set(address);
     });
-    f.get(address).get(total);
-    if (numeric.bytes === 4) f.op("f32.demote_f64").store("f32.store");
-    else f.store("f64.store");
+    if (numeric.bytes === 4) {
+      f.get(low).op("f32x4.demote_f64x2_zero").get(high).op("f32x4.demote_f64x2_zero");
+      f.shuffle32([0, 1, 4, 5]).set(low);
+    }
+    if (contiguous) {
+      locate(0);
+      emitStoreLanes(f, numeric, address, 0, low, used);
+      return;
+    }
+    for (let lane = 0; lane < used; lane++) {
+      locate(lane);
+      f.get(address).get(low).storeLane(numeric.storeLane, lane);
+    }
+  };
+  f.i32(Math.floor(columns / lanes)).set(count);
+  emitUnrolled(f, count, 1, () => step(lanes), () => {
+    emitIncrement(f, source, 16);
+    emitIncrement(f, columnEntry, 4 * lanes);
   });
+  if (columns % lanes > 0) step(columns % lanes);
 }

@@ -18,8 +18,9 @@ import {
   type Numeric,
   numericOf,
 } from "./gemm_numeric.ts";
-import { bPanelBytes, emitOuterBlock, wideColumnPanels } from "./gemm_outer.ts";
-import type { GemmPlan, GemmShape, Split } from "./gemm_plan.ts";
+import { bPanelBytes, emitOuterBlock, packedColumnPanels } from "./gemm_outer.ts";
+import type { GemmPlan, GemmShape, Split } from "./gemm_shape.ts";
+import { emitStripBlock, stripDepth } from "./gemm_strip.ts";
 
 /** Emits one block of k of a dot plan. */
 export function emitDotBlock(context: UnitContext): void {
@@ -58,14 +59,17 @@ export function scratchLayout(
   plan: GemmPlan,
   numeric: Numeric,
 ): { bPanel: number; tiles: number; total: number } {
+  const align = (bytes: number) => Math.ceil(bytes / 64) * 64;
   const panelsIn = (split: Split, blocks: number) => Math.ceil(split.panels / blocks);
+  if (plan.kind === "strip") {
+    return { bPanel: 0, tiles: 0, total: align(plan.rows.size * stripDepth * numeric.bytes) };
+  }
   const rowPanels = panelsIn(plan.rows, plan.rowBlocks);
   const columnPanels = panelsIn(plan.columns, plan.columnBlocks);
-  const align = (bytes: number) => Math.ceil(bytes / 64) * 64;
   const depth = plan.depthBlock * numeric.bytes;
   const outer = plan.kind === "outer";
   const bPanel = outer ? align(rowPanels * plan.rows.largest * depth) : 0;
-  const tiles = bPanel + (outer ? align(wideColumnPanels(plan) * bPanelBytes(plan)) : 0);
+  const tiles = bPanel + (outer ? align(packedColumnPanels(plan) * bPanelBytes(plan)) : 0);
   const count = plan.depthBlocks === 1 ? 1 : rowPanels * columnPanels;
   return { bPanel, tiles, total: tiles + align(count * tileBytes(plan, numeric.lanes)) };
 }
@@ -176,6 +180,7 @@ export function unitFunction(
       f.get(block).get(blockBegin).op("i32.eq").set(context.first);
       f.get(block).i32(1).op("i32.add").get(blockEnd).op("i32.eq").set(context.last);
       if (plan.kind === "outer") emitOuterBlock(context);
+      else if (plan.kind === "strip") emitStripBlock(context, shape.k);
       else emitDotBlock(context);
     });
   });

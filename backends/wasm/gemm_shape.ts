@@ -1,0 +1,103 @@
+/** What a matrix product is, and what is decided about it before code is emitted. */
+import type { PackSource } from "./gemm_pack.ts";
+
+/** What is known of the offsets along one axis of a view when code is emitted. */
+export interface AxisLayout {
+  /**
+   * Neighbours are one element apart within each aligned group of `run` indices: offset[i + 1] −
+   * offset[i] is the size of an element unless i + 1 is a multiple of `run`. At least the axis's
+   * size when all of it is contiguous, 1 when nothing is known.
+   */
+  readonly run: number;
+}
+
+/** What is known of a matrix operand's two axes. */
+export interface OperandLayout {
+  readonly rows: AxisLayout;
+  readonly columns: AxisLayout;
+}
+
+/** A batch of matrix products over strided views: C[b, m, n] (+)= Σ_k A[b, m, k] · B[b, k, n]. */
+export interface GemmShape {
+  readonly dtype: "float32" | "float64";
+  readonly batch: number;
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+  /** A's rows are m, its columns k. */
+  readonly a: OperandLayout;
+  /** B's rows are k, its columns n. */
+  readonly b: OperandLayout;
+  /** C's rows are m, its columns n. No two of its elements may share an address. */
+  readonly c: OperandLayout;
+  /** Whether the product is added to what C holds. */
+  readonly accumulate: boolean;
+  /** Whether multiply-adds may be fused where the processor can: faster, and reproducible only on like processors. */
+  readonly relaxed: boolean;
+}
+
+/** An axis cut into panels whose sizes differ by one at most: the first `extra` are one larger. */
+export interface Split {
+  readonly size: number;
+  readonly panels: number;
+  /** Size of the smaller panels. */
+  readonly small: number;
+  /** How many panels have small + 1. */
+  readonly extra: number;
+  /** Size of the largest panel. */
+  readonly largest: number;
+}
+
+/** Everything that code emission needs to know. */
+export interface GemmPlan {
+  /**
+   * Sums of outer products of panels, dot products of rows where they stand, or a few rows to which
+   * multiples of B's rows are added.
+   */
+  readonly kind: "outer" | "dot" | "strip";
+  /** Whether Cᵀ = Bᵀ · Aᵀ is computed: sizes and sources below are those after swapping. */
+  readonly swap: boolean;
+  readonly rows: Split;
+  /** Panels of columns: of equal width but for the last in an outer plan, balanced in a dot plan, pages in a strip plan. */
+  readonly columns: Split;
+  /** Width of a full panel of columns, in vectors, for outer plans. */
+  readonly vectors: number;
+  /** All vectors of columns, for outer plans. */
+  readonly columnVectors: number;
+  /**
+   * Vectors lie within runs of this many columns; the last of a run overlaps the one before where the
+   * run is not a multiple of a vector, so that all are whole. 0: the last vector is padded instead.
+   */
+  readonly columnRun: number;
+  readonly packA: PackSource;
+  readonly packB: PackSource;
+  /** Whether A's rows are read where they are. */
+  readonly directA: boolean;
+  /** Whether B's vectors are read where they are. */
+  readonly directB: boolean;
+  /** Whether all of a unit's part of B is packed at once, row by row, rather than panel by panel. */
+  readonly wholeB: boolean;
+  /** Vectors of k that a dot microkernel reads for each look into the tables. */
+  readonly unroll: number;
+  /** Length of a block of k, the number of blocks, and the number of separate sums over blocks. */
+  readonly depthBlock: number;
+  readonly depthBlocks: number;
+  readonly depthSplits: number;
+  /** Whether rounding errors of adding blocks are collected. */
+  readonly compensated: boolean;
+  /** Panels are grouped into this many blocks of rows and columns. */
+  readonly rowBlocks: number;
+  readonly columnBlocks: number;
+  /** batch × depthSplits × rowBlocks × columnBlocks. */
+  readonly units: number;
+  readonly unitsPerTask: number;
+  readonly tasks: number;
+}
+
+/** Cuts an axis into as few panels of at most `limit` as there can be, of nearly equal size. */
+export function balancedSplit(size: number, limit: number): Split {
+  const panels = Math.ceil(size / limit);
+  const small = Math.floor(size / panels);
+  const extra = size - panels * small;
+  return { size, panels, small, extra, largest: small + (extra > 0 ? 1 : 0) };
+}
