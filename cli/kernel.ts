@@ -10,6 +10,7 @@ import {
   type NtkReport,
   setBackend,
   TangentsError,
+  type Tensor,
   type TypedArray,
 } from "../mod.ts";
 import { chooseParameters, loadExamples, loadNetwork } from "./network.ts";
@@ -25,6 +26,20 @@ export function describeCost(seconds: number, bytes: number): string {
   return `${seconds.toFixed(seconds < 10 ? 3 : 1)} s, at most ${
     megabytes.toFixed(megabytes < 10 ? 1 : 0)
   } MB`;
+}
+
+/** The root of the sum of squares. */
+function norm(data: TypedArray): number {
+  let sum = 0;
+  for (const x of data) sum += x * x;
+  return Math.sqrt(sum);
+}
+
+/** Numbers by name. */
+function table(numbers: Readonly<Record<string, number>>): string {
+  const width = Math.max(...Object.keys(numbers).map((name) => name.length));
+  return Object.entries(numbers)
+    .map(([name, x]) => `${name.padEnd(width)}  ${x.toPrecision(6)}`).join("\n");
 }
 
 /** What of the kernel was computed, in words. */
@@ -54,7 +69,7 @@ function checkFinite(data: TypedArray, dtype: string): void {
 
 /** Computes the kernel, and writes or prints it. */
 export async function runKernel(command: KernelCommand): Promise<void> {
-  const { network, settings, method, outputs, check, out } = command;
+  const { network, settings, method, outputs, check, perParameter, out } = command;
   if (out !== undefined) await checkWritable(out);
   setBackend(settings.backend);
   const x1 = await loadExamples("--x1", command.x1, network, settings);
@@ -66,23 +81,36 @@ export async function runKernel(command: KernelCommand): Promise<void> {
     ? undefined
     : chooseParameters(command.params, Object.keys(params));
   let report: NtkReport | undefined;
-  const kernel = await empiricalNtk(f, params, x1, x2, {
+  const options = {
     ...outputs,
     method,
     check,
     parameters,
-    onReport: (given) => report = given,
-  }).catch(refuseAxes);
-  const data = await kernel.data();
-  checkFinite(data, settings.dtype);
-  if (out !== undefined) await writeKernel(out, data, kernel.shape);
+    onReport: (given: NtkReport) => report = given,
+  };
+  const kernels: Record<string, Tensor> =
+    await (perParameter
+      ? empiricalNtk(f, params, x1, x2, { ...options, perParameter })
+      : empiricalNtk(f, params, x1, x2, options).then((kernel) => ({ "": kernel })))
+      .catch(refuseAxes);
+  const written: string[] = [];
+  const norms: Record<string, number> = {};
+  for (const [name, kernel] of Object.entries(kernels)) {
+    const data = await kernel.data();
+    checkFinite(data, settings.dtype);
+    norms[name] = norm(data);
+    if (out === undefined) continue;
+    const path = name === "" ? out : out.replace(/(\.npy)?$/, `.${name}.npy`);
+    await writeKernel(path, data, kernel.shape);
+    written.push(path);
+  }
   const { seconds, peakBytes, check: checked } = report!;
   const parts = [
-    `${network.name}: kernel [${kernel.shape.join(", ")}] (${
-      describeForm(report!)
-    }, ${settings.dtype}, ${report!.parameters} parameters) by ${report!.method} on ${
-      report!.backend
-    }: ${describeCost(seconds, peakBytes)}`,
+    `${network.name}: kernel${perParameter ? "s by parameter" : ""} [${
+      report!.shape.join(", ")
+    }] (${describeForm(report!)}, ${settings.dtype}, ${report!.parameters} parameters) by ${
+      report!.method
+    } on ${report!.backend}: ${describeCost(seconds, peakBytes)}`,
   ];
   if (checked !== undefined) {
     parts.push(
@@ -91,10 +119,14 @@ export async function runKernel(command: KernelCommand): Promise<void> {
       }`,
     );
   }
-  if (out !== undefined) parts.push(`written to ${out}`);
+  if (written.length > 0) {
+    parts.push(`written to ${written[0]}${written.length > 1 ? ` to ${written.at(-1)}` : ""}`);
+  }
   console.error(parts.join("; "));
-  if (settings.json) console.log(JSON.stringify({ model: network.name, ...report, out }));
-  else if (out === undefined) console.log(kernel.toString());
+  if (settings.json) {
+    const shares = perParameter ? norms : undefined;
+    console.log(JSON.stringify({ model: network.name, ...report, shares, out }));
+  } else if (out === undefined) console.log(perParameter ? table(norms) : kernels[""].toString());
 }
 
 /** Prints the network's parameters. */

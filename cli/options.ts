@@ -36,7 +36,7 @@ const flags = {
     "backend",
     "out",
   ],
-  boolean: ["check", "list", "json", "help", "version"],
+  boolean: ["check", "per-parameter", "list", "json", "help", "version"],
 } as const;
 
 /** The flags with a value that only a kernel needs. */
@@ -68,6 +68,7 @@ export type Command =
     readonly method: (typeof methods)[number];
     readonly outputs: OutputOptions;
     readonly check: boolean;
+    readonly perParameter: boolean;
     readonly settings: Settings;
   };
 
@@ -182,7 +183,8 @@ export function commandOf(args: readonly string[]): Command {
   if (positional.length === 0) {
     const misplaced = (["weights", ...computing] as const)
       .find((name) => values[name] !== undefined);
-    const flag = misplaced ?? (["check", "list"] as const).find((name) => switches[name]);
+    const flag = misplaced ??
+      (["check", "per-parameter", "list"] as const).find((name) => switches[name]);
     if (flag !== undefined) {
       throw new UsageError(
         `--${flag} needs a model: deno task ntk MODEL --${flag} …; MODEL is one of ${
@@ -200,7 +202,7 @@ export function commandOf(args: readonly string[]): Command {
   const network = networkOf(positional[0], values.weights);
   if (switches.list) {
     const idle = computing.find((name) => values[name] !== undefined) ??
-      (switches.check ? "check" : undefined);
+      (["check", "per-parameter"] as const).find((name) => switches[name]);
     if (idle === undefined) return { kind: "list", network, settings };
     throw new UsageError(`--list computes nothing; leave out --${idle}`);
   }
@@ -221,6 +223,7 @@ export function commandOf(args: readonly string[]): Command {
     method: oneOf("method", values.method, methods),
     outputs: outputsOf(values),
     check: switches.check,
+    perParameter: switches["per-parameter"],
     settings,
   };
 }

@@ -40,6 +40,7 @@ Kernel
   --diagonal-axes A  axes of the output of which only equal indices are wanted
   --normalize N      sum (default) or mean: what is traced over divided by its number of elements
   --check            compute by the other method as well and compare
+  --per-parameter    each parameter's share by itself: its norm is printed, or it goes to FILE.NAME.npy
   --params LIST      only these parameters: names separated by commas; * stands for anything (conv*.weight)
 
 Network

@@ -82,7 +82,7 @@ Deno.test("--help says what there is, on stdout", async () => {
   const { status, stdout, stderr } = await deno([...program, "--help"]);
   assertEquals([status, stderr], [0, ""]);
   const flags =
-    "x1 x2 method compute trace-axes diagonal-axes normalize check params weights seed list dtype backend out json help";
+    "x1 x2 method compute trace-axes diagonal-axes normalize per-parameter check params weights seed list dtype backend out json help";
   for (const flag of flags.split(" ")) assertStringIncludes(stdout, `--${flag}`);
   for (const name of Object.keys(models)) assertStringIncludes(stdout, name);
   for (const line of stdout.split("\n")) assert(line.length <= 115, line);
@@ -196,6 +196,11 @@ Deno.test("trace, diagonal, methods and a subset of the parameters", () =>
     const others = await kernelOf("--compute", "trace", "--params", "1.weight, 3.w*,5.weight");
     assert(relativeError(biases.map((b, i) => b + others[i]), trace) <= 1e-6);
     assert(biases.every((b) => b > 0));
+    await kernelOf("--compute", "trace", "--per-parameter");
+    const parts = ["1.weight", "1.bias", "3.weight", "3.bias", "5.weight", "5.bias"]
+      .map((name) => readNpy(`${folder}/k.${name}.npy`));
+    const shares = (await Promise.all(parts)).map((part) => [...part.data]);
+    assert(relativeError(trace.map((_, i) => shares.reduce((s, x) => s + x[i], 0)), trace) <= 1e-6);
     const reference = await kernelOf("--compute", "trace", "--backend", "reference");
     assert(relativeError(reference, trace) <= 1e-6);
   }));

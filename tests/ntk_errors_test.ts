@@ -81,7 +81,7 @@ const calls: Readonly<Record<string, readonly [unknown[], ErrorClass, string]>> 
     ArgumentError,
     "the fourth argument is x2, and options were given",
   ],
-  "the network returns an array": [[() => [x], params, x], TreeError, "must return one Tensor"],
+  "the network returns an empty tree": [[() => [], params, x], TreeError, "returned an empty tree"],
   "the network returns nothing": [
     [() => {}, params, x],
     TreeError,
@@ -91,6 +91,11 @@ const calls: Readonly<Record<string, readonly [unknown[], ErrorClass, string]>> 
     [(p: { w: Tensor }, x: Tensor) => f(p, x).argmax(0), params, x],
     DTypeError,
     "the network returned a int32 tensor",
+  ],
+  "the network returns integers among others": [
+    [(p: { w: Tensor }, x: Tensor) => ({ a: f(p, x), b: [f(p, x).argmax(0)] }), params, x],
+    DTypeError,
+    "the network returned a int32 tensor (b.0), which has no derivative; cast it to float32 or leave",
   ],
   "the network returns a Promise": [
     [(p: { w: Tensor }, x: Tensor) => Promise.resolve(f(p, x)), params, x],
@@ -107,7 +112,7 @@ const calls: Readonly<Record<string, readonly [unknown[], ErrorClass, string]>> 
   "an unknown option": [
     [f, params, x, x, { Compute: "trace" }],
     ArgumentError,
-    "no option is called Compute; there are method, compute, traceAxes, diagonalAxes, normalize, parameters, check, onReport",
+    "no option is called Compute; there are method, compute, traceAxes, diagonalAxes, normalize, perParameter, crossOutputs, parameters, check, onReport",
   ],
   "an unknown method": [
     [f, params, x, x, { method: "fast" }],
@@ -118,6 +123,32 @@ const calls: Readonly<Record<string, readonly [unknown[], ErrorClass, string]>> 
     [f, params, x, x, { compute: "half" }],
     ArgumentError,
     "compute must be one of full, trace, diagonal, got half",
+  ],
+  "perParameter is no switch": [
+    [f, params, x, x, { perParameter: "w" }],
+    ArgumentError,
+    "perParameter must be true or false, got w",
+  ],
+  "traces between unlike outputs": [
+    [f, params, x, x, { crossOutputs: true, compute: "trace" }],
+    ArgumentError,
+    'crossOutputs gives full kernels between outputs of any shapes; leave out compute: "trace"',
+  ],
+  "axes of unlike outputs": [
+    [f, params, x, x, { crossOutputs: true, traceAxes: [] }],
+    ArgumentError,
+    "leave out traceAxes and diagonalAxes",
+  ],
+  "outputs of two dtypes with their cross blocks": [
+    [
+      (p: { w: Tensor }, x: Tensor) => [f(p, x), f(p, x).to("float64")],
+      params,
+      x,
+      x,
+      { crossOutputs: true },
+    ],
+    DTypeError,
+    "crossOutputs needs outputs of one dtype, got float32 and float64; cast them",
   ],
   "names of no parameters": [
     [f, params, x, x, { parameters: ["w", "v", "u"] }],

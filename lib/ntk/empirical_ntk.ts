@@ -8,21 +8,19 @@ import { currentBackend } from "../../backends/registry.ts";
 import { ArgumentError } from "../base/errors.ts";
 import { realize } from "../core/realize_tree.ts";
 import type { Tensor } from "../core/tensor.ts";
+import { flattenTree } from "../core/tree.ts";
 import { type CheckTolerances, compareKernels, NtkMismatchError } from "./check.ts";
 import { chooseMethod } from "./choose.ts";
-import { withOutputShape } from "./compute.ts";
-import { methodNames, methods, type NtkMethod } from "./methods.ts";
+import { methodNames, type NtkMethod } from "./methods.ts";
 import { checkOptions, looksLikeOptions, type NtkOptions } from "./options.ts";
-import { type KernelProblem, kernelProblem, type NetworkFunction } from "./problem.ts";
+import { type KernelProblems, kernelProblems, type NetworkFunction } from "./problem.ts";
 import type { NtkReport } from "./report.ts";
-
-/** The kernel by one method, computed; nothing of it waits to be done later. */
-function computeKernel(
-  problem: KernelProblem,
-  method: NtkMethod,
-): Promise<Tensor> {
-  return realize(withOutputShape(methods[method](problem), problem.form));
-}
+import {
+  lazyKernels,
+  type NoResultOptions,
+  type NtkResult,
+  type ResultOptions,
+} from "./results.ts";
 
 /**
  * The empirical neural tangent kernel Θ(x1, x2) = J(x1)·J(x2)ᵀ of a network, J being the Jacobian of its output over its
@@ -39,6 +37,10 @@ function computeKernel(
  * [N, M, A, A, B, B, C, C] without any, and [N, M, A, A, C] with `traceAxes: 1, diagonalAxes: 2`. What is traced is summed,
  * or averaged as in neural-tangents with `normalize: "mean"`. No trace or diagonal computes the full kernel first.
  *
+ * A network that returns a tree of tensors gives a tree of kernels, one for each of them with itself; `crossOutputs` gives
+ * those between every two. `perParameter` gives each parameter's share by itself, by name. A kernel of examples with
+ * themselves is symmetric to the last bit.
+ *
  * Throws a `ShapeError`, `AxisError`, `TreeError` or `DTypeError` for arguments that do not fit, an `ArgumentError` for
  * unknown options, and an `NtkMismatchError` where a check fails.
  *
@@ -54,56 +56,96 @@ function computeKernel(
  * console.log(kernel.shape); // [3, 3, 2, 2]
  * const average = await empiricalNtk(f, params, x, null, { traceAxes: -1, normalize: "mean" });
  * console.log(average.shape); // [3, 3]
+ * const shares = await empiricalNtk(f, params, x, null, { perParameter: true });
+ * console.log(await shares.w.add(shares.b).sub(kernel).abs().max().item() < 1e-6); // true
  * ```
  */
-export async function empiricalNtk<Params, X>(
+export function empiricalNtk<Params, X>(
   f: NetworkFunction<Params, X>,
   params: Params,
   x1: X,
   x2?: X | null,
-  options: NtkOptions = {},
-): Promise<Tensor> {
+  options?: NtkOptions & { perParameter?: false; crossOutputs?: false },
+): Promise<Tensor>;
+/** Each parameter's share of the kernel, by the parameter's name. */
+export function empiricalNtk<Params, X>(
+  f: NetworkFunction<Params, X>,
+  params: Params,
+  x1: X,
+  x2: X | null | undefined,
+  options: NtkOptions & { perParameter: true; crossOutputs?: false },
+): Promise<Record<string, Tensor>>;
+/** The kernels of a network whose output is a tree of tensors. */
+export function empiricalNtk<Params, X, Out, Options extends ResultOptions = NoResultOptions>(
+  f: NetworkFunction<Params, X, Out>,
+  params: Params,
+  x1: X,
+  x2?: X | null,
+  options?: NtkOptions & Options,
+): Promise<NtkResult<Out, Options>>;
+export async function empiricalNtk<Params, X>(
+  f: NetworkFunction<Params, X, unknown>,
+  params: Params,
+  x1: X,
+  x2?: X | null,
+  options: NtkOptions & ResultOptions = {},
+): Promise<unknown> {
   if (looksLikeOptions(x2)) {
     throw new ArgumentError(
       "empiricalNtk: the fourth argument is x2, and options were given; write empiricalNtk(f, params, x1, null, options)",
     );
   }
-  const { method: requested, outputs, parameters, check, onReport } = checkOptions(options);
+  const checkedOptions = checkOptions(options);
+  const { method: requested, outputs, parameters, results, check, onReport } = checkedOptions;
   const start = performance.now();
-  const problem = kernelProblem(f, params, x1, x2 ?? x1, parameters, outputs);
-  const method = requested === "auto" ? chooseMethod(problem) : requested;
-  const kernel = await computeKernel(problem, method);
+  const all = kernelProblems(f, params, x1, x2 ?? x1, parameters, outputs);
+  const largest = all.problems.reduce((a, b) => b.outputSize > a.outputSize ? b : a);
+  const method = requested === "auto" ? chooseMethod(largest) : requested;
+  const kernels = await realize(lazyKernels(all, method, results));
   const seconds = (performance.now() - start) / 1000;
-  const checked = check === null ? undefined : await checkKernel(kernel, problem, method, check);
+  const { leaves } = flattenTree(kernels, "empiricalNtk");
+  let checked: NtkReport["check"];
+  if (check !== null) {
+    const other = methodNames.find((name) => name !== method)!;
+    const again = flattenTree(await realize(lazyKernels(all, other, results)), "empiricalNtk");
+    const largestDifference = await compareAll(leaves, again.leaves, all, [method, other], check);
+    checked = { method: other, largestDifference };
+  }
   const backend = currentBackend();
+  const [{ form, params: chosen }] = all.problems;
   onReport?.({
     method,
-    compute: problem.form.compute,
-    axes: problem.form.axes,
+    compute: form.compute,
+    axes: form.axes,
     normalize: outputs.normalize ?? "sum",
-    shape: kernel.shape,
+    shape: leaves[0].shape,
     backend: backend.name,
     seconds,
     peakBytes: backend.memory().peak,
-    parameters: problem.params.reduce((n, p) => n + p.size, 0),
+    parameters: chosen.reduce((n, p) => n + p.size, 0),
     check: checked,
   });
-  return kernel;
+  return kernels;
 }
 
-async function checkKernel(
-  kernel: Tensor,
-  problem: KernelProblem,
-  method: NtkMethod,
+/** The largest difference between kernels by two methods. Throws an `NtkMismatchError` where it is more than rounding. */
+async function compareAll(
+  kernels: readonly Tensor[],
+  others: readonly Tensor[],
+  { problems }: KernelProblems,
+  [method, other]: readonly [NtkMethod, NtkMethod],
   tolerances: CheckTolerances,
-): Promise<NtkReport["check"]> {
-  const other = methodNames.find((name) => name !== method)!;
-  const again = await computeKernel(problem, other);
-  const { agrees, difference } = await compareKernels(kernel, again, tolerances, problem.double);
-  again.dispose();
-  if (!agrees) {
-    kernel.dispose();
-    throw new NtkMismatchError(method, other, difference);
+): Promise<number> {
+  const double = problems.every((problem) => problem.double);
+  let largest = 0;
+  for (const [i, kernel] of kernels.entries()) {
+    const { agrees, difference } = await compareKernels(kernel, others[i], tolerances, double);
+    others[i].dispose();
+    if (!agrees) {
+      for (const x of kernels) x.dispose();
+      throw new NtkMismatchError(method, other, difference);
+    }
+    largest = Math.max(largest, difference.largestDifference);
   }
-  return { method: other, largestDifference: difference.largestDifference };
+  return largest;
 }

@@ -43,6 +43,6 @@ function contract(j1: Tensor, j2: Tensor): Tensor {
  */
 export function jacobianContraction(problem: KernelProblem): Tensor {
   const j1 = jacobians(problem, problem.x1);
-  const j2 = problem.x2 === problem.x1 ? j1 : jacobians(problem, problem.x2);
+  const j2 = problem.symmetric ? j1 : jacobians(problem, problem.x2);
   return j1.map((j, i) => contract(j, j2[i])).reduce((a, b) => a.add(b));
 }

@@ -6,10 +6,12 @@
 
 import { ArgumentError } from "../base/errors.ts";
 import type { Tensor } from "../core/tensor.ts";
+import { withOutputShape } from "./compute.ts";
 import { jacobianContraction } from "./jacobian_contraction.ts";
 import { ntkVectorProducts } from "./ntk_vector_products.ts";
 import type { KernelProblem } from "./problem.ts";
 import { structuredDerivatives } from "./structured/structured_derivatives.ts";
+import { mirrored } from "./symmetric.ts";
 
 /** How the kernel is computed. */
 export type NtkMethod = "jacobian-contraction" | "ntk-vector-products" | "structured-derivatives";
@@ -20,6 +22,12 @@ export const methods: Readonly<Record<NtkMethod, (problem: KernelProblem) => Ten
   "ntk-vector-products": ntkVectorProducts,
   "structured-derivatives": structuredDerivatives,
 };
+
+/** The kernel by a method, with the outputs' own axes; symmetric to the last bit where the examples are the same. */
+export function lazyKernel(problem: KernelProblem, method: NtkMethod): Tensor {
+  const kernel = methods[method](problem);
+  return withOutputShape(problem.symmetric ? mirrored(kernel) : kernel, problem.form);
+}
 
 /** Names of the methods. */
 export const methodNames: readonly NtkMethod[] = Object.keys(methods) as NtkMethod[];

@@ -11,3 +11,4 @@ export type { NtkMethod } from "./methods.ts";
 export type { NtkOptions } from "./options.ts";
 export type { NetworkFunction, ParameterChoice } from "./problem.ts";
 export type { NtkReport } from "./report.ts";
+export type { KernelTree, NoResultOptions, NtkResult, ResultOptions } from "./results.ts";

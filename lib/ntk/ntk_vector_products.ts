@@ -11,15 +11,10 @@ import { vjp } from "../transforms/vjp.ts";
 import { vmap } from "../transforms/vmap.ts";
 import { innerProduct } from "./inner_product.ts";
 import type { KernelProblem } from "./problem.ts";
+import { upperStrips } from "./symmetric.ts";
 
-/**
- * The kernel by NTK-vector products: Θ(x1, x2)·e = J(x2)·(J(x1)ᵀ·e) for each basis vector e of the outputs, in time
- * N²·O·[FP] and without any contraction over the parameters. Result: [N, M, diagonal, full, full].
- *
- * For traces and diagonals each product is computed at its own output only, back to where outputs mix: all of what a
- * softmax at the end mixes is needed.
- */
-export function ntkVectorProducts(problem: KernelProblem): Tensor {
+/** The kernel between all pairs of examples, as they are given. */
+function allPairs(problem: KernelProblem): Tensor {
   const { f, params, x1, x2, form: { traced, diagonal, full }, dtype } = problem;
   const equal = traced * diagonal;
   /** A basis vector of the outputs that is the product of one of those at equal indices and one of those in full. */
@@ -45,4 +40,15 @@ export function ntkVectorProducts(problem: KernelProblem): Tensor {
     0,
     null,
   ])(x1, x2);
+}
+
+/**
+ * The kernel by NTK-vector products: Θ(x1, x2)·e = J(x2)·(J(x1)ᵀ·e) for each basis vector e of the outputs, in time
+ * N²·O·[FP] and without any contraction over the parameters. Result: [N, M, diagonal, full, full].
+ *
+ * For traces and diagonals each product is computed at its own output only, back to where outputs mix: all of what a
+ * softmax at the end mixes is needed. For examples with themselves, pairs below the diagonal are left out.
+ */
+export function ntkVectorProducts(problem: KernelProblem): Tensor {
+  return problem.symmetric && problem.n1 > 1 ? upperStrips(problem, allPairs) : allPairs(problem);
 }

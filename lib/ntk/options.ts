@@ -10,6 +10,7 @@ import { checkOutputOptions, type OutputOptions } from "./compute.ts";
 import { checkMethod, type NtkMethod } from "./methods.ts";
 import type { ParameterChoice } from "./problem.ts";
 import type { NtkReport } from "./report.ts";
+import type { ResultOptions } from "./results.ts";
 
 /** Options of `empiricalNtk`. */
 export interface NtkOptions extends OutputOptions {
@@ -28,6 +29,7 @@ export interface CheckedOptions {
   readonly method: NtkMethod | "auto";
   readonly outputs: OutputOptions;
   readonly parameters: ParameterChoice | undefined;
+  readonly results: ResultOptions;
   readonly check: CheckTolerances | null;
   readonly onReport: ((report: NtkReport) => void) | undefined;
 }
@@ -38,6 +40,8 @@ const names = [
   "traceAxes",
   "diagonalAxes",
   "normalize",
+  "perParameter",
+  "crossOutputs",
   "parameters",
   "check",
   "onReport",
@@ -53,6 +57,11 @@ function checkKeys(value: object, known: readonly string[], what: string): void 
   throw new ArgumentError(
     `empiricalNtk: no ${what} is called ${unknown.join(", ")}; there are ${known.join(", ")}`,
   );
+}
+
+function checkSwitch(name: string, value: unknown): boolean {
+  if (value === undefined || typeof value === "boolean") return value ?? false;
+  throw new ArgumentError(`empiricalNtk: ${name} must be true or false, got ${String(value)}`);
 }
 
 function checkTolerances(check: unknown): CheckTolerances | null {
@@ -84,7 +93,7 @@ export function looksLikeOptions(value: unknown): boolean {
 }
 
 /** Throws an `ArgumentError` that names the option which is not what it should be. */
-export function checkOptions(options: NtkOptions): CheckedOptions {
+export function checkOptions(options: NtkOptions & ResultOptions): CheckedOptions {
   if (!isObject(options)) {
     throw new ArgumentError(
       `empiricalNtk: options must be an object like { method: "auto" }, got ${String(options)}`,
@@ -99,6 +108,10 @@ export function checkOptions(options: NtkOptions): CheckedOptions {
     method: checkMethod(options.method ?? "auto"),
     outputs: checkOutputOptions(options),
     parameters: options.parameters,
+    results: {
+      perParameter: checkSwitch("perParameter", options.perParameter),
+      crossOutputs: checkSwitch("crossOutputs", options.crossOutputs),
+    },
     check: checkTolerances(options.check),
     onReport,
   };

@@ -7,14 +7,21 @@
 import { isFloat } from "../base/dtype.ts";
 import { ArgumentError, DTypeError, ShapeError, TreeError } from "../base/errors.ts";
 import { formatShape, sameShape } from "../base/shape.ts";
-import { Tensor } from "../core/tensor.ts";
-import { flattenTree, leafPaths, leavesLike, unflattenTree } from "../core/tree.ts";
+import type { Tensor } from "../core/tensor.ts";
+import {
+  flattenTree,
+  type FlatTree,
+  leafPaths,
+  leavesLike,
+  type TreeStructure,
+  unflattenTree,
+} from "../core/tree.ts";
 import { apply } from "../core/apply.ts";
 import { record } from "../transforms/walk.ts";
 import { type OutputForm, outputForm, type OutputOptions, outputVector } from "./compute.ts";
 
 /** A network: its result for one example, from its parameters. */
-export type NetworkFunction<Params, X> = (params: Params, x: X) => Tensor;
+export type NetworkFunction<Params, X, Out = Tensor> = (params: Params, x: X) => Out;
 
 /** Which parameters the kernel sums over: names, or a test of a name. */
 export type ParameterChoice = readonly string[] | RegExp | ((name: string) => boolean);
@@ -31,6 +38,8 @@ export interface KernelProblem {
   readonly x1: unknown;
   /** Second examples. */
   readonly x2: unknown;
+  /** Whether the second examples are the first, tensor by tensor. */
+  readonly symmetric: boolean;
   /** How many first examples there are. */
   readonly n1: number;
   /** How many second examples there are. */
@@ -63,7 +72,8 @@ function countExamples(x: unknown, where: string): number {
   return count;
 }
 
-function checkSameExample(x1: unknown, x2: unknown): void {
+/** Throws unless examples on both sides are alike. Returns whether they are the same tensors. */
+function checkSameExample(x1: unknown, x2: unknown): boolean {
   const { leaves, structure } = flattenTree(x1, "empiricalNtk: x1");
   const others = leavesLike(x2, structure, "empiricalNtk: x2, which must be like x1");
   leaves.forEach((leaf, i) => {
@@ -76,6 +86,7 @@ function checkSameExample(x1: unknown, x2: unknown): void {
       );
     }
   });
+  return leaves.every((leaf, i) => leaf === others[i]);
 }
 
 function chooser(
@@ -107,40 +118,50 @@ function chooser(
   return (name) => choice.includes(name);
 }
 
-/** The result's shape and dtype for one example, found by calling the network on placeholders; nothing is computed. */
-function probe(f: (params: never, x: never) => unknown, params: unknown, x: unknown): Tensor {
+/** The results for one example, found by calling the network on placeholders; nothing is computed. */
+function probe(f: (params: never, x: never) => unknown, params: unknown, x: unknown): FlatTree {
   const { leaves, structure } = flattenTree(x, "empiricalNtk: x1");
   const one = leaves.map(({ shape, dtype }) =>
     apply("placeholder", { shape: shape.slice(1), dtype })
   );
-  const { output } = record(
+  const { outputs, outputStructure } = record(
     f as (...args: never[]) => unknown,
     [params, unflattenTree(structure, one)],
     one,
     "empiricalNtk",
   );
-  if (!(output instanceof Tensor)) {
-    throw new TreeError(
-      "empiricalNtk: the network must return one Tensor for one example, got a tree; return one of its tensors, or concat them",
-    );
+  if (outputs.length === 0) {
+    throw new TreeError("empiricalNtk: the network returned an empty tree; expected tensors");
   }
-  if (!isFloat(output.dtype)) {
+  outputs.forEach(({ dtype }, i) => {
+    if (isFloat(dtype)) return;
+    const path = leafPaths(outputStructure)[i];
     throw new DTypeError(
-      `empiricalNtk: the network returned a ${output.dtype} tensor, which has no derivative; cast it to float32`,
+      `empiricalNtk: the network returned a ${dtype} tensor${
+        path === "" ? "" : ` (${path})`
+      }, which has no derivative; cast it to float32${path === "" ? "" : " or leave it out"}`,
     );
-  }
-  return output;
+  });
+  return { leaves: [...outputs], structure: outputStructure };
+}
+
+/** The kernels to be computed for a network whose result is a tree: one for each of its tensors. */
+export interface KernelProblems {
+  /** In the order of the result's tensors. */
+  readonly problems: readonly KernelProblem[];
+  /** The result's structure. */
+  readonly structure: TreeStructure;
 }
 
 /** Checks the arguments of a kernel and holds fixed the parameters that it does not sum over. */
-export function kernelProblem<Params, X>(
-  f: NetworkFunction<Params, X>,
+export function kernelProblems<Params, X>(
+  f: NetworkFunction<Params, X, unknown>,
   params: Params,
   x1: X,
   x2: X,
   choice?: ParameterChoice,
-  outputs: OutputOptions = {},
-): KernelProblem {
+  options: OutputOptions = {},
+): KernelProblems {
   if (typeof f !== "function") {
     throw new ArgumentError(
       `empiricalNtk: expected a function f(params, x) of one example, got ${typeof f}`,
@@ -150,7 +171,7 @@ export function kernelProblem<Params, X>(
   const names = leafPaths(structure);
   const n1 = countExamples(x1, "empiricalNtk: x1");
   const n2 = countExamples(x2, "empiricalNtk: x2");
-  checkSameExample(x1, x2);
+  const same = checkSameExample(x1, x2);
   const isChosen = choice === undefined ? () => true : chooser(choice, names, leaves);
   const chosen = leaves.map((leaf, i) => isFloat(leaf.dtype) && isChosen(names[i]));
   const places = leaves.flatMap((_, i) => chosen[i] ? [i] : []);
@@ -161,26 +182,46 @@ export function kernelProblem<Params, X>(
       }`,
     );
   }
-  const output = probe(f as (params: never, x: never) => unknown, params, x1);
-  const form = outputForm(outputs, output.shape);
-  return {
-    f: (values, x) => {
-      const all = [...leaves];
-      places.forEach((at, i) => all[at] = values[i]);
-      return outputVector(f(unflattenTree(structure, all) as Params, x as X), form);
-    },
-    params: places.map((i) => leaves[i]),
-    names: places.map((i) => names[i]),
-    x1,
-    x2,
-    n1,
-    n2,
-    form,
-    outputSize: output.size,
-    dtype: output.dtype,
-    double: [output, ...leaves, ...flattenTree(x1, "empiricalNtk: x1").leaves]
-      .every((x) => x.dtype !== "float32"),
+  const withChosen = (values: readonly Tensor[]): Params => {
+    const all = [...leaves];
+    places.forEach((at, i) => all[at] = values[i]);
+    return unflattenTree(structure, all) as Params;
   };
+  const results = probe(f as (params: never, x: never) => unknown, params, x1);
+  const inputs = [...leaves, ...flattenTree(x1, "empiricalNtk: x1").leaves];
+  const problems = results.leaves.map((output, k): KernelProblem => {
+    const form = outputForm(options, output.shape);
+    return {
+      f: (values, x) => {
+        const result = f(withChosen(values), x as X);
+        return outputVector(flattenTree(result, "empiricalNtk: result").leaves[k], form);
+      },
+      params: places.map((i) => leaves[i]),
+      names: places.map((i) => names[i]),
+      x1,
+      x2,
+      n1,
+      n2,
+      symmetric: same,
+      form,
+      outputSize: output.size,
+      dtype: output.dtype,
+      double: [output, ...inputs].every(({ dtype }) => dtype !== "float32"),
+    };
+  });
+  return { problems, structure: results.structure };
+}
+
+/** The kernel of a network whose result is one tensor. */
+export function kernelProblem<Params, X>(
+  f: NetworkFunction<Params, X>,
+  params: Params,
+  x1: X,
+  x2: X,
+  choice?: ParameterChoice,
+  options: OutputOptions = {},
+): KernelProblem {
+  return kernelProblems(f, params, x1, x2, choice, options).problems[0];
 }
 
 /** The problem with only some of its parameters, by position; the others are held fixed. */

@@ -29,7 +29,7 @@ const mostElements = 1 << 26;
 /** The structured Jacobians of both sets of examples; x1 with itself has one. */
 function bothJacobians(problem: KernelProblem): [StructuredJacobians, StructuredJacobians] {
   const first = structuredJacobians(problem, problem.x1);
-  return [first, problem.x2 === problem.x1 ? first : structuredJacobians(problem, problem.x2)];
+  return [first, problem.symmetric ? first : structuredJacobians(problem, problem.x2)];
 }
 
 function sidesOf({ parameters, example, outputs }: StructuredJacobians, i: number): Side[] {
