@@ -8,7 +8,14 @@ export { type CheckTolerances, type KernelDifference, NtkMismatchError } from ".
 export type { NtkCompute, NtkNormalize, OutputOptions } from "./compute.ts";
 export { empiricalNtk } from "./empirical_ntk.ts";
 export type { NtkMethod } from "./methods.ts";
+export { ntkVectorProduct, type NtkVectorProductOptions } from "./ntk_vector_product.ts";
 export type { NtkOptions } from "./options.ts";
 export type { NetworkFunction, ParameterChoice } from "./problem.ts";
 export type { NtkReport } from "./report.ts";
 export type { KernelTree, NoResultOptions, NtkResult, ResultOptions } from "./results.ts";
+export { type AnyNetwork, linearizeNetwork, taylorExpand } from "./taylor.ts";
+export {
+  ExamplesInteractError,
+  type IndependenceOptions,
+  verifyIndependence,
+} from "./verify_independence.ts";

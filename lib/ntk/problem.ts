@@ -54,7 +54,8 @@ export interface KernelProblem {
   readonly double: boolean;
 }
 
-function countExamples(x: unknown, where: string): number {
+/** How many examples a tree holds along the first axis of every tensor. */
+export function countExamples(x: unknown, where: string): number {
   const { leaves } = flattenTree(x, where);
   if (leaves.length === 0) {
     throw new TreeError(`${where}: expected at least one tensor, got an empty tree`);
@@ -73,14 +74,14 @@ function countExamples(x: unknown, where: string): number {
 }
 
 /** Throws unless examples on both sides are alike. Returns whether they are the same tensors. */
-function checkSameExample(x1: unknown, x2: unknown): boolean {
-  const { leaves, structure } = flattenTree(x1, "empiricalNtk: x1");
-  const others = leavesLike(x2, structure, "empiricalNtk: x2, which must be like x1");
+function checkSameExample(x1: unknown, x2: unknown, where: string): boolean {
+  const { leaves, structure } = flattenTree(x1, `${where}: x1`);
+  const others = leavesLike(x2, structure, `${where}: x2, which must be like x1`);
   leaves.forEach((leaf, i) => {
     const other = others[i];
     if (!sameShape(leaf.shape.slice(1), other.shape.slice(1)) || leaf.dtype !== other.dtype) {
       throw new ShapeError(
-        `empiricalNtk: an example of x1 is ${leaf.dtype} ${
+        `${where}: an example of x1 is ${leaf.dtype} ${
           formatShape(leaf.shape.slice(1))
         }, one of x2 is ${other.dtype} ${formatShape(other.shape.slice(1))}; they must be alike`,
       );
@@ -93,25 +94,26 @@ function chooser(
   choice: ParameterChoice,
   names: readonly string[],
   leaves: readonly Tensor[],
+  where: string,
 ): (name: string) => boolean {
   if (typeof choice === "function") return choice;
   if (choice instanceof RegExp) return (name) => name.search(choice) >= 0;
   if (!Array.isArray(choice)) {
     throw new ArgumentError(
-      "empiricalNtk: parameters must be an array of names, a regular expression or a function",
+      `${where}: parameters must be an array of names, a regular expression or a function`,
     );
   }
   const unknown = choice.filter((name) => !names.includes(name));
   if (unknown.length > 0) {
     throw new ArgumentError(
-      `empiricalNtk: no parameters named ${unknown.join(", ")}; there are ${names.join(", ")}`,
+      `${where}: no parameters named ${unknown.join(", ")}; there are ${names.join(", ")}`,
     );
   }
   for (const name of choice) {
     const { dtype } = leaves[names.indexOf(name)];
     if (!isFloat(dtype)) {
       throw new DTypeError(
-        `empiricalNtk: parameter ${name} is ${dtype}; the kernel sums over floating point parameters, leave it out`,
+        `${where}: parameter ${name} is ${dtype}; the kernel sums over floating point parameters, leave it out`,
       );
     }
   }
@@ -119,8 +121,13 @@ function chooser(
 }
 
 /** The results for one example, found by calling the network on placeholders; nothing is computed. */
-function probe(f: (params: never, x: never) => unknown, params: unknown, x: unknown): FlatTree {
-  const { leaves, structure } = flattenTree(x, "empiricalNtk: x1");
+function probe(
+  f: (params: never, x: never) => unknown,
+  params: unknown,
+  x: unknown,
+  where: string,
+): FlatTree {
+  const { leaves, structure } = flattenTree(x, `${where}: x1`);
   const one = leaves.map(({ shape, dtype }) =>
     apply("placeholder", { shape: shape.slice(1), dtype })
   );
@@ -128,21 +135,82 @@ function probe(f: (params: never, x: never) => unknown, params: unknown, x: unkn
     f as (...args: never[]) => unknown,
     [params, unflattenTree(structure, one)],
     one,
-    "empiricalNtk",
+    where,
   );
   if (outputs.length === 0) {
-    throw new TreeError("empiricalNtk: the network returned an empty tree; expected tensors");
+    throw new TreeError(`${where}: the network returned an empty tree; expected tensors`);
   }
   outputs.forEach(({ dtype }, i) => {
     if (isFloat(dtype)) return;
     const path = leafPaths(outputStructure)[i];
     throw new DTypeError(
-      `empiricalNtk: the network returned a ${dtype} tensor${
+      `${where}: the network returned a ${dtype} tensor${
         path === "" ? "" : ` (${path})`
       }, which has no derivative; cast it to float32${path === "" ? "" : " or leave it out"}`,
     );
   });
   return { leaves: [...outputs], structure: outputStructure };
+}
+
+/** A network and examples, checked. */
+export interface CheckedNetwork<Params> {
+  /** The parameters with other values for the chosen ones. */
+  readonly withChosen: (values: readonly Tensor[]) => Params;
+  /** The chosen parameters. */
+  readonly chosen: readonly Tensor[];
+  /** Their names. */
+  readonly names: readonly string[];
+  /** What the network returns for one example, without values. */
+  readonly results: FlatTree;
+  /** All tensors that it depends on. */
+  readonly inputs: readonly Tensor[];
+  /** Whether the second examples are the first. */
+  readonly symmetric: boolean;
+  /** How many examples there are. */
+  readonly counts: readonly [number, number];
+}
+
+/** Checks a network and its arguments; errors name the function `where` they were given. */
+export function checkNetwork<Params, X>(
+  f: NetworkFunction<Params, X, unknown>,
+  params: Params,
+  x1: X,
+  x2: X,
+  choice: ParameterChoice | undefined,
+  where: string,
+): CheckedNetwork<Params> {
+  if (typeof f !== "function") {
+    throw new ArgumentError(
+      `${where}: expected a function f(params, x) of one example, got ${typeof f}`,
+    );
+  }
+  const { leaves, structure } = flattenTree(params, `${where}: params`);
+  const names = leafPaths(structure);
+  const counts = [countExamples(x1, `${where}: x1`), countExamples(x2, `${where}: x2`)] as const;
+  const symmetric = checkSameExample(x1, x2, where);
+  const isChosen = choice === undefined ? () => true : chooser(choice, names, leaves, where);
+  const chosen = leaves.map((leaf, i) => isFloat(leaf.dtype) && isChosen(names[i]));
+  const places = leaves.flatMap((_, i) => chosen[i] ? [i] : []);
+  if (places.length === 0) {
+    throw new ArgumentError(
+      `${where}: the kernel needs at least one floating point parameter; chosen were none of ${
+        names.join(", ") || "an empty tree"
+      }`,
+    );
+  }
+  return {
+    withChosen: (values) => {
+      const all = [...leaves];
+      places.forEach((at, i) => all[at] = values[i]);
+      return unflattenTree(structure, all) as Params;
+    },
+    chosen: places.map((i) => leaves[i]),
+    names: places.map((i) => names[i]),
+    results: probe(f as (params: never, x: never) => unknown, params, x1, where),
+    inputs: [...leaves, ...flattenTree(x1, `${where}: x1`).leaves],
+    symmetric,
+    counts,
+  };
 }
 
 /** The kernels to be computed for a network whose result is a tree: one for each of its tensors. */
@@ -162,33 +230,8 @@ export function kernelProblems<Params, X>(
   choice?: ParameterChoice,
   options: OutputOptions = {},
 ): KernelProblems {
-  if (typeof f !== "function") {
-    throw new ArgumentError(
-      `empiricalNtk: expected a function f(params, x) of one example, got ${typeof f}`,
-    );
-  }
-  const { leaves, structure } = flattenTree(params, "empiricalNtk: params");
-  const names = leafPaths(structure);
-  const n1 = countExamples(x1, "empiricalNtk: x1");
-  const n2 = countExamples(x2, "empiricalNtk: x2");
-  const same = checkSameExample(x1, x2);
-  const isChosen = choice === undefined ? () => true : chooser(choice, names, leaves);
-  const chosen = leaves.map((leaf, i) => isFloat(leaf.dtype) && isChosen(names[i]));
-  const places = leaves.flatMap((_, i) => chosen[i] ? [i] : []);
-  if (places.length === 0) {
-    throw new ArgumentError(
-      `empiricalNtk: the kernel needs at least one floating point parameter; chosen were none of ${
-        names.join(", ") || "an empty tree"
-      }`,
-    );
-  }
-  const withChosen = (values: readonly Tensor[]): Params => {
-    const all = [...leaves];
-    places.forEach((at, i) => all[at] = values[i]);
-    return unflattenTree(structure, all) as Params;
-  };
-  const results = probe(f as (params: never, x: never) => unknown, params, x1);
-  const inputs = [...leaves, ...flattenTree(x1, "empiricalNtk: x1").leaves];
+  const checked = checkNetwork(f, params, x1, x2, choice, "empiricalNtk");
+  const { withChosen, chosen, names, results, inputs, symmetric, counts: [n1, n2] } = checked;
   const problems = results.leaves.map((output, k): KernelProblem => {
     const form = outputForm(options, output.shape);
     return {
@@ -196,13 +239,13 @@ export function kernelProblems<Params, X>(
         const result = f(withChosen(values), x as X);
         return outputVector(flattenTree(result, "empiricalNtk: result").leaves[k], form);
       },
-      params: places.map((i) => leaves[i]),
-      names: places.map((i) => names[i]),
+      params: chosen,
+      names,
       x1,
       x2,
       n1,
       n2,
-      symmetric: same,
+      symmetric,
       form,
       outputSize: output.size,
       dtype: output.dtype,
