@@ -13,8 +13,9 @@ import {
   type Tensor,
   type TypedArray,
 } from "../mod.ts";
-import { chooseParameters, loadExamples, loadNetwork } from "./network.ts";
-import type { Command } from "./options.ts";
+import { chooseParameters, formOf, loadExamples, loadNamed } from "./network.ts";
+import { loadOnnxNetwork, openOnnx } from "./onnx.ts";
+import type { Command, OnnxNetwork, Settings } from "./options.ts";
 import { checkWritable, writeKernel } from "./output.ts";
 import { UsageError } from "./usage.ts";
 
@@ -72,11 +73,16 @@ export async function runKernel(command: KernelCommand): Promise<void> {
   const { network, settings, method, outputs, check, perParameter, out } = command;
   if (out !== undefined) await checkWritable(out);
   setBackend(settings.backend);
-  const x1 = await loadExamples("--x1", command.x1, network, settings);
+  // A file must be read before it is known what it takes; a network of this package is made when its examples are there.
+  const loaded = network.kind === "onnx"
+    ? await loadOnnxNetwork(network, settings, command.params)
+    : null;
+  const form = network.kind === "onnx" ? loaded!.form : formOf(network);
+  const x1 = await loadExamples("--x1", command.x1, form, settings);
   const x2 = command.x2 === undefined
     ? undefined
-    : await loadExamples("--x2", command.x2, network, settings);
-  const { f, params } = await loadNetwork(network, settings);
+    : await loadExamples("--x2", command.x2, form, settings);
+  const { f, params } = network.kind === "onnx" ? loaded! : await loadNamed(network, settings);
   const parameters = command.params === undefined
     ? undefined
     : chooseParameters(command.params, Object.keys(params));
@@ -129,11 +135,44 @@ export async function runKernel(command: KernelCommand): Promise<void> {
   } else if (out === undefined) console.log(perParameter ? table(norms) : kernels[""].toString());
 }
 
+/** Sizes of a file's value as people read them. */
+function shownShape(shape: readonly (number | string | null)[] | null): string {
+  return shape === null ? "of any shape" : `[${shape.map((n) => n ?? "?").join(", ")}]`;
+}
+
+/** Prints what a file holds. */
+async function listOnnx(network: OnnxNetwork, settings: Settings): Promise<void> {
+  const { inputs, outputs, stored } = await openOnnx(network, settings);
+  if (settings.json) {
+    console.log(JSON.stringify({ inputs, outputs, stored }));
+    return;
+  }
+  const rows = [
+    ...inputs.map(({ name, type, shape }) => ["input", name, type ?? "?", shownShape(shape)]),
+    ...outputs.map(({ name, type, shape }) => ["output", name, type ?? "?", shownShape(shape)]),
+    ...stored.map(({ name, type, shape, trainable }) => [
+      trainable ? "parameter" : "constant",
+      name,
+      type,
+      shownShape(shape),
+    ]),
+  ];
+  const widths = [0, 1, 2].map((i) => Math.max(...rows.map((row) => row[i].length)));
+  for (const row of rows) {
+    console.log(row.map((text, i) => text.padEnd(widths[i] ?? 0)).join("  ").trimEnd());
+  }
+  const trainable = stored.filter((tensor) => tensor.trainable);
+  const total = trainable.reduce((n, { shape }) => n + shape.reduce((a, b) => a * b, 1), 0);
+  console.error(`${trainable.length} parameters, ${total} numbers; shapes of one example`);
+}
+
 /** Prints the network's parameters. */
 export async function runList(command: Extract<Command, { kind: "list" }>): Promise<void> {
-  const { params } = await loadNetwork(command.network, command.settings);
+  const { network, settings } = command;
+  if (network.kind === "onnx") return await listOnnx(network, settings);
+  const { params } = await loadNamed(network, settings);
   const rows = Object.entries(params).map(([name, x]) => ({ name, shape: x.shape, size: x.size }));
-  if (command.settings.json) {
+  if (settings.json) {
     console.log(JSON.stringify(rows));
     return;
   }

@@ -7,13 +7,25 @@
 import { type Tensor, tensor, treeMap, type TypedArray } from "../mod.ts";
 import { functionalCall, manualSeed } from "../lib/nn/mod.ts";
 import { type NpyArray, NpyError, parseNpy } from "../lib/npy/mod.ts";
-import type { Network, Settings } from "./options.ts";
+import type { NamedNetwork, Settings } from "./options.ts";
 import { UsageError } from "./usage.ts";
+
+/** What one example must be. */
+export interface ExampleForm {
+  /** The network's name, for messages. */
+  readonly name: string;
+  /** The shape; names and null stand for any size, null for any shape. */
+  readonly shape: readonly (number | string | null)[] | null;
+  /** Whether it holds integers; where `tokens` is a number, from 0 up to that. */
+  readonly integers: boolean;
+  readonly tokens: number | null;
+}
 
 /** A network as a function of its parameters and one example. */
 export interface LoadedNetwork {
   readonly f: (params: Record<string, Tensor>, x: Tensor) => Tensor;
   readonly params: Record<string, Tensor>;
+  readonly form: ExampleForm;
 }
 
 const list = (shape: readonly (number | string)[]): string => `[${shape.join(", ")}]`;
@@ -23,22 +35,28 @@ export function isFolder(path: string): Promise<boolean> {
   return Deno.stat(path).then((info) => info.isDirectory, () => false);
 }
 
+/** Throws the error that a file which cannot be read means to a caller; other errors as they are. */
+export async function rethrowUnreadable(
+  what: string,
+  path: string,
+  kind: string,
+  error: unknown,
+): Promise<never> {
+  if (await isFolder(path)) throw new UsageError(`${what}: is a folder; expected ${kind}`);
+  if (error instanceof Deno.errors.NotFound) throw new UsageError(`${what}: there is no such file`);
+  if (error instanceof Error && error.name in Deno.errors) {
+    throw new UsageError(`${what}: cannot be read (${error.message})`);
+  }
+  throw error;
+}
+
 /** Reads an array; a file that is not there, or is none, is a wrong call. */
 async function readArray(flag: string, path: string): Promise<NpyArray> {
   try {
     return parseNpy(await Deno.readFile(path));
   } catch (error) {
-    if (await isFolder(path)) {
-      throw new UsageError(`${flag} ${path}: is a folder; expected a .npy file`);
-    }
     if (error instanceof NpyError) throw new UsageError(`${flag} ${path}: ${error.message}`);
-    if (error instanceof Deno.errors.NotFound) {
-      throw new UsageError(`${flag} ${path}: there is no such file`);
-    }
-    if (error instanceof Error && error.name in Deno.errors) {
-      throw new UsageError(`${flag} ${path}: cannot be read (${error.message})`);
-    }
-    throw error;
+    return rethrowUnreadable(`${flag} ${path}`, path, "a .npy file", error);
   }
 }
 
@@ -63,39 +81,43 @@ function toFloats(flag: string, path: string, array: NpyArray, dtype: Settings["
 export async function loadExamples(
   flag: string,
   path: string,
-  { name, entry }: Network,
+  { name, shape, integers, tokens }: ExampleForm,
   { dtype }: Settings,
 ): Promise<Tensor> {
   const array = await readArray(flag, path);
-  const expected = entry.inputShape;
-  const fits = array.shape.length === expected.length + 1 &&
-    expected.every((n, i) => n === array.shape[i + 1]);
-  if (!fits || array.shape[0] === 0) {
+  const fits = shape === null || (array.shape.length === shape.length + 1 &&
+    shape.every((n, i) => typeof n !== "number" || n === array.shape[i + 1]));
+  if (!fits || array.shape.length === 0 || array.shape[0] === 0) {
     throw new UsageError(
       `${flag} ${path}: has shape ${list(array.shape)}; ${name} takes ${
-        list(["N", ...expected])
+        list(["N", ...(shape ?? ["..."]).map((n) => n ?? "?")])
       } with N of at least 1`,
     );
   }
-  if (entry.tokens === null) return toFloats(flag, path, array, dtype);
-  const { tokens } = entry;
+  if (!integers) return toFloats(flag, path, array, dtype);
   const bad = Array.prototype.findIndex.call(
     array.data,
-    (x: number) => !(Number.isInteger(x) && x >= 0 && x < tokens),
+    (x: number) => !(tokens === null ? (x | 0) === x : Number.isInteger(x) && x >= 0 && x < tokens),
   );
   if (bad >= 0) {
     throw new UsageError(
-      `${flag} ${path}: element ${bad} is ${array.data[bad]}; ${name} takes tokens from 0 to ${
-        tokens - 1
+      `${flag} ${path}: element ${bad} is ${array.data[bad]}; ${name} takes ${
+        tokens === null ? "integers" : `tokens from 0 to ${tokens - 1}`
       }`,
     );
   }
   return tensor(Int32Array.from(array.data), { shape: array.shape });
 }
 
-/** The network, with its parameters from files or from the seed. */
-export async function loadNetwork(
-  { name, entry, weights }: Network,
+/** What an example of a network of this package must be. */
+export function formOf({ name, entry }: Omit<NamedNetwork, "kind" | "weights">): ExampleForm {
+  const { inputShape, tokens } = entry;
+  return { name, shape: inputShape, integers: tokens !== null, tokens };
+}
+
+/** A network of this package, with its parameters from files or from the seed. */
+export async function loadNamed(
+  { name, entry, weights }: Omit<NamedNetwork, "kind">,
   { dtype, seed }: Settings,
 ): Promise<LoadedNetwork> {
   manualSeed(seed);
@@ -122,6 +144,7 @@ export async function loadNetwork(
   const params = Object.fromEntries(Object.entries(state).filter(([key]) => names.has(key)));
   return {
     params,
+    form: formOf({ name, entry }),
     f: (values, x) => functionalCall(net, { ...buffers, ...values }, x.unsqueeze(0)).squeeze(0),
   };
 }

@@ -35,6 +35,7 @@ const flags = {
     "dtype",
     "backend",
     "out",
+    "output",
   ],
   boolean: ["check", "per-parameter", "list", "json", "help", "version"],
 } as const;
@@ -72,12 +73,24 @@ export type Command =
     readonly settings: Settings;
   };
 
-/** A network by name, and where its parameters come from. */
-export interface Network {
+/** A network of this package by its name, and where its parameters come from. */
+export interface NamedNetwork {
+  readonly kind: "named";
   readonly name: string;
   readonly entry: ModelEntry;
   readonly weights: string | undefined;
 }
+
+/** A network in a file, and which of its outputs counts where it has several. */
+export interface OnnxNetwork {
+  readonly kind: "onnx";
+  /** The path. */
+  readonly name: string;
+  readonly output: string | undefined;
+}
+
+/** A network. */
+export type Network = NamedNetwork | OnnxNetwork;
 
 /** What every command takes. */
 export interface Settings {
@@ -123,10 +136,12 @@ function outputsOf(values: Partial<Record<string, string>>): OutputOptions {
   throw new UsageError(`--compute and --${flag} both say what to compute; give one of the two`);
 }
 
+type Values = Partial<Record<(typeof flags.string)[number], string>>;
+
 /** Every flag as given; a flag that takes a value has one, once. */
 function parse(args: readonly string[]): {
   positional: string[];
-  values: Partial<Record<(typeof flags.string)[number], string>>;
+  values: Values;
   switches: Record<(typeof flags.boolean)[number], boolean>;
 } {
   for (const name of flags.boolean) {
@@ -159,13 +174,18 @@ function parse(args: readonly string[]): {
   return { positional: (parsed._ as (string | number)[]).map(String), values, switches };
 }
 
-function networkOf(name: string, weights: string | undefined): Network {
-  if (Object.hasOwn(models, name)) return { name, entry: models[name], weights };
+function networkOf(name: string, { weights, output }: Values): Network {
+  if (name.endsWith(".onnx")) {
+    if (weights === undefined) return { kind: "onnx", name, output };
+    throw new UsageError(`--weights ${weights}: ${name} has its own weights; leave it out`);
+  }
+  if (output !== undefined) {
+    throw new UsageError(`--output ${output}: only ONNX files have outputs with names`);
+  }
+  if (Object.hasOwn(models, name)) return { kind: "named", name, entry: models[name], weights };
   const known = Object.keys(models).join(", ");
   throw new UsageError(
-    name.endsWith(".onnx")
-      ? `${name}: ONNX files cannot be read yet; MODEL is one of ${known}`
-      : `${name === "" ? '""' : name} is no model; expected one of ${known}`,
+    `${name === "" ? '""' : name} is no model; expected an .onnx file or one of ${known}`,
   );
 }
 
@@ -181,13 +201,13 @@ export function commandOf(args: readonly string[]): Command {
     json: switches.json,
   };
   if (positional.length === 0) {
-    const misplaced = (["weights", ...computing] as const)
+    const misplaced = (["weights", "output", ...computing] as const)
       .find((name) => values[name] !== undefined);
     const flag = misplaced ??
       (["check", "per-parameter", "list"] as const).find((name) => switches[name]);
     if (flag !== undefined) {
       throw new UsageError(
-        `--${flag} needs a model: deno task ntk MODEL --${flag} …; MODEL is one of ${
+        `--${flag} needs a model: deno task ntk MODEL --${flag} …; MODEL is an .onnx file or one of ${
           Object.keys(models).join(", ")
         }`,
       );
@@ -199,7 +219,7 @@ export function commandOf(args: readonly string[]): Command {
       `expected one model, got ${positional.join(" ")}; give examples with --x1 and --x2`,
     );
   }
-  const network = networkOf(positional[0], values.weights);
+  const network = networkOf(positional[0], values);
   if (switches.list) {
     const idle = computing.find((name) => values[name] !== undefined) ??
       (["check", "per-parameter"] as const).find((name) => switches[name]);
@@ -209,7 +229,7 @@ export function commandOf(args: readonly string[]): Command {
   if (values.x1 === undefined) {
     throw new UsageError(
       `${network.name} needs examples: --x1 FILE.npy with shape [N, ${
-        network.entry.inputShape.join(", ")
+        network.kind === "named" ? network.entry.inputShape.join(", ") : "..."
       }]`,
     );
   }

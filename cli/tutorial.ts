@@ -16,7 +16,7 @@ import {
 } from "../mod.ts";
 import { models } from "../models/mod.ts";
 import { describeCost } from "./kernel.ts";
-import { loadNetwork } from "./network.ts";
+import { loadNamed } from "./network.ts";
 import type { Settings } from "./options.ts";
 
 const methods: readonly NtkMethod[] = ["jacobian-contraction", "ntk-vector-products"];
@@ -43,7 +43,7 @@ export async function runTutorial(settings: Settings): Promise<boolean> {
   setBackend(settings.backend);
   const name = "tutorial-cnn";
   const entry = models[name];
-  const { f, params } = await loadNetwork({ name, entry, weights: undefined }, settings);
+  const { f, params } = await loadNamed({ name, entry, weights: undefined }, settings);
   const [trainKey, testKey] = random.splitKey(random.randomKey(settings.seed));
   const { dtype } = settings;
   const xTrain = random.normal(trainKey, [trainSize, ...entry.inputShape], { dtype });

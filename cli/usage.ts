@@ -25,7 +25,7 @@ export function help(): string {
                                                   trace and diagonal, compared and timed
   deno task ntk MODEL --x1 A.npy [--x2 B.npy]     the kernel of a network between two sets of examples
 
-MODEL is one of (with the shape of one example)
+MODEL is an ONNX file, whose name ends in .onnx, or one of (with the shape of one example)
 
 ${list.join("\n")}
 
@@ -46,7 +46,9 @@ Kernel
 Network
   --weights DIR      parameters from DIR/NAME.npy, by PyTorch's names; without it they are random
   --seed N           seed of random parameters (default 0)
-  --list             print the names and shapes of the network's parameters, and compute nothing
+  --output NAME      which output of an ONNX file with several
+  --list             print the names and shapes of the network's parameters, and compute nothing; of an ONNX
+                     file also its inputs, its outputs, and the stored tensors that are no parameters
 
 Computing
   --dtype T          float32 (default) or float64

@@ -82,7 +82,7 @@ Deno.test("--help says what there is, on stdout", async () => {
   const { status, stdout, stderr } = await deno([...program, "--help"]);
   assertEquals([status, stderr], [0, ""]);
   const flags =
-    "x1 x2 method compute trace-axes diagonal-axes normalize per-parameter check params weights seed list dtype backend out json help";
+    "x1 x2 method compute trace-axes diagonal-axes normalize per-parameter check params weights seed output list dtype backend out json help";
   for (const flag of flags.split(" ")) assertStringIncludes(stdout, `--${flag}`);
   for (const name of Object.keys(models)) assertStringIncludes(stdout, name);
   for (const line of stdout.split("\n")) assert(line.length <= 115, line);
@@ -111,6 +111,32 @@ Deno.test("--list names the parameters of each model", async () => {
     assertEquals(rows.map((row) => row.name), meta.parameters);
     assertEquals(rows.reduce((n, row) => n + row.size, 0), meta.parameterCount);
   }
+});
+
+Deno.test("an ONNX file: what it holds, its kernel, and a choice of its stored tensors", () =>
+  inFolder(async (folder) => {
+    const file = `${golden}/digits-cnn/model.onnx`;
+    const listed = await call(file, "--list");
+    assertEquals([listed.status, listed.stderr.slice(0, 27)], [0, "13 parameters, 1530 numbers"]);
+    assertMatch(listed.stdout, /^input +x +float32 +\[1, 8, 8\]\noutput +y +float32 +\[10\]\n/);
+    assertMatch(listed.stdout, /\nparameter +1\.bias +float32 +\[8\]\nconstant +1\.running_mean /);
+    const [out, x1, x2] = [`${folder}/k.npy`, "x1", "x2"].map((name) =>
+      name.startsWith("x") ? `${golden}/digits-cnn/${name}.npy` : name
+    );
+    const { status, stderr } = await call(file, "--x1", x1, "--x2", x2, "--out", out, "--check");
+    assertEquals(status, 0, stderr);
+    const [kernel, expected] = [await readNpy(out), await readNpy(`${golden}/digits-cnn/ntk.npy`)];
+    assertEquals(kernel.shape, expected.shape);
+    assert(relativeError(kernel.data, expected.data) <= 1e-6);
+    const some = await call(file, "--x1", x1, "--params", "12.*,*running_mean", "--json");
+    assertEquals(JSON.parse(some.stdout).parameters, 24 * 10 + 10 + 8 + 16);
+  }));
+
+Deno.test("an ONNX file takes tokens as integers", async () => {
+  const file = `${golden}/transformer/model-torch-export.onnx`;
+  const x1 = `${golden}/transformer/x1.npy`;
+  const { status, stdout } = await call(file, "--x1", x1, "--json", "--compute", "trace");
+  assertEquals([status, JSON.parse(stdout).shape], [0, [4, 4]]);
 });
 
 Deno.test("without arguments the tutorial runs, at its own size, and all kernels agree", async () => {
@@ -266,6 +292,8 @@ async function makeFiles(folder: string): Promise<void> {
   const whole = await Deno.readFile(`${folder}/x.npy`);
   await Deno.writeFile(`${folder}/cut.npy`, whole.subarray(0, 200));
   await Deno.writeTextFile(`${folder}/text.npy`, "hello, this is no array\n");
+  await Deno.writeTextFile(`${folder}/text.onnx`, "hello, this is no model\n");
+  await Deno.mkdir(`${folder}/folder.onnx`);
   await Deno.writeTextFile(`${folder}/empty.npy`, "");
   await Deno.mkdir(`${folder}/folder`);
   await Deno.mkdir(`${folder}/weights`);
@@ -279,6 +307,7 @@ async function makeFiles(folder: string): Promise<void> {
 }
 
 const known = Object.keys(models).join(", ");
+const onnx = `${golden}/digits-mlp/model.onnx`;
 
 /** Wrong calls by what their one line must say; `@` stands for the folder of files that are off. */
 const wrong: readonly (readonly [string, string])[] = [
@@ -286,9 +315,16 @@ const wrong: readonly (readonly [string, string])[] = [
   ["-x", "-x is not an option; see --help"],
   ["digits-mlp --x1 @/x.npy --no-check", "--no-check is not an option"],
   ["digits-mlp --x1 @/x.npy --check=maybe", "--check takes no value"],
-  ["nomodel --x1 @/x.npy", `nomodel is no model; expected one of ${known}`],
+  ["nomodel --x1 @/x.npy", `nomodel is no model; expected an .onnx file or one of ${known}`],
   ["constructor --x1 @/x.npy", "constructor is no model"],
-  ["model.onnx --x1 @/x.npy", `ONNX files cannot be read yet; MODEL is one of ${known}`],
+  ["model.onnx --x1 @/x.npy", "model.onnx: there is no such file"],
+  ["@/folder.onnx --list", "@/folder.onnx: is a folder; expected an .onnx file"],
+  ["@/text.onnx --list", "@/text.onnx: not a readable ONNX file"],
+  [`${onnx} --x1 @/rank2.npy`, `has shape [2, 64]; ${onnx} takes [N, 1, 8, 8]`],
+  [`${onnx} --x1 @/x.npy --output z`, "has no such output; there are y"],
+  [`${onnx} --x1 @/x.npy --weights @/weights`, "has its own weights; leave it out"],
+  [`${onnx} --x1 @/x.npy --params conv`, "--params conv: no parameter has that name; there are"],
+  ["digits-mlp --x1 @/x.npy --output y", "only ONNX files have outputs with names"],
   ["digits-mlp @/x.npy", "expected one model, got digits-mlp @/x.npy; give examples with --x1"],
   ["digits-mlp", "digits-mlp needs examples: --x1 FILE.npy with shape [N, 1, 8, 8]"],
   ["digits-mlp --x2 @/x.npy", "digits-mlp needs examples: --x1"],

@@ -1,0 +1,171 @@
+/**
+ * What an operator is given to run on.
+ *
+ * @module
+ */
+
+import type { DType } from "../base/dtype.ts";
+import { formatShape, sameShape, type Shape } from "../base/shape.ts";
+import type { Tensor } from "../core/tensor.ts";
+import { Constant } from "./constant.ts";
+import { OnnxError } from "./error.ts";
+import type { PreparedGraph, PreparedNode } from "./graph.ts";
+import type { OperatorContext } from "./operator.ts";
+import type { RunSettings } from "./run.ts";
+import { allocateFor, dtypeFor, type ElementType, typeName, typeOfCode } from "./types.ts";
+import { Value } from "./value.ts";
+
+/** A node with the values of its inputs. */
+export class NodeContext implements OperatorContext {
+  readonly #node: PreparedNode;
+  readonly #inputs: readonly (Value | null)[];
+  /** Whether all inputs are constants that are computed with now. */
+  readonly #known: boolean;
+  readonly #settings: RunSettings;
+  readonly #runGraph: OperatorContext["runGraph"];
+
+  /** A context for one run of one node. */
+  constructor(
+    node: PreparedNode,
+    inputs: readonly (Value | null)[],
+    known: boolean,
+    settings: RunSettings,
+    runGraph: OperatorContext["runGraph"],
+  ) {
+    this.#node = node;
+    this.#inputs = inputs;
+    this.#known = known;
+    this.#settings = settings;
+    this.#runGraph = runGraph;
+  }
+
+  get version(): number {
+    return this.#node.version;
+  }
+
+  get inputCount(): number {
+    return this.#inputs.length;
+  }
+
+  get outputCount(): number {
+    return this.#node.outputs.length;
+  }
+
+  has(input: number): boolean {
+    return (this.#inputs[input] ?? null) !== null;
+  }
+
+  wants(output: number): boolean {
+    return (this.#node.outputs[output] ?? "") !== "";
+  }
+
+  value(input: number): Value {
+    return this.#inputs[input] ?? this.fail(`input ${input} is missing`);
+  }
+
+  tensor(input: number): Tensor {
+    const value = this.value(input);
+    try {
+      return this.#known && value.constant !== null ? value.constant.hostTensor : value.tensor;
+    } catch (error) {
+      if (error instanceof OnnxError) this.fail(`input ${input}: ${error.message}`);
+      throw error;
+    }
+  }
+
+  optionalTensor(input: number): Tensor | null {
+    return this.has(input) ? this.tensor(input) : null;
+  }
+
+  tensors(): Tensor[] {
+    return this.#inputs.map((_, i) => this.tensor(i));
+  }
+
+  constant(input: number): Constant {
+    const { constant } = this.value(input);
+    if (constant !== null) return constant;
+    return this.fail(
+      `input ${input}, ${
+        JSON.stringify(this.#node.inputs[input])
+      }, must be known before the network runs, but depends on what it is given`,
+    );
+  }
+
+  optionalConstant(input: number): Constant | null {
+    return this.has(input) ? this.constant(input) : null;
+  }
+
+  numbers(input: number): number[] {
+    return Array.from(this.constant(input).data);
+  }
+
+  optionalNumbers(input: number): number[] | null {
+    return this.has(input) ? this.numbers(input) : null;
+  }
+
+  number(input: number): number {
+    const { data, shape } = this.constant(input);
+    if (data.length === 1) return data[0];
+    return this.fail(`input ${input} has shape ${formatShape(shape)}, expected a single number`);
+  }
+
+  optionalNumber(input: number): number | null {
+    return this.has(input) ? this.number(input) : null;
+  }
+
+  shape(input: number): Shape {
+    return this.value(input).shape;
+  }
+
+  type(input: number): ElementType {
+    return this.value(input).type;
+  }
+
+  dtypeFor(type: ElementType): DType {
+    return dtypeFor(type, this.#settings.precision);
+  }
+
+  typeOfCode(code: number): ElementType {
+    return typeOfCode(code) ?? this.fail(`${typeName(code)} cannot be computed with`);
+  }
+
+  makeConstant(type: ElementType, shape: Shape, values: ArrayLike<number>): Constant {
+    const { precision } = this.#settings;
+    const data = allocateFor(type, values.length, precision);
+    data.set(values);
+    return new Constant(type, shape, data, precision);
+  }
+
+  typed(tensor: Tensor, type: ElementType): Value {
+    return Value.ofTensor(tensor, type);
+  }
+
+  withoutBatch(shape: Shape): Shape {
+    const { batch } = this.#settings;
+    if (batch === null) return shape;
+    const [input, output] = [this.#node.inputs[0], this.#node.outputs[0]];
+    const [whole, result] = [batch.shapes.get(input), batch.shapes.get(output)];
+    const own = this.shape(0);
+    // What no input of the network reaches has no batch.
+    if (whole === undefined || result === undefined || sameShape(own, whole)) return shape;
+    const leads = own.length === whole.length && own[0] * batch.size === whole[0] &&
+      sameShape(own.slice(1), whole.slice(1));
+    // Row-major order: the first of equal parts of the input is the first of equal parts of the result.
+    if (leads && result.length > 0 && result[0] % batch.size === 0) {
+      return [result[0] / batch.size, ...result.slice(1)];
+    }
+    return this.fail(
+      `the file was exported for a batch of ${batch.size}, and here the batch is not the first axis: ${
+        formatShape(whole)
+      } becomes ${formatShape(result)}; export it with a batch of 1 or a dynamic batch`,
+    );
+  }
+
+  runGraph(graph: PreparedGraph, inputs: readonly Value[]): Value[] {
+    return this.#runGraph(graph, inputs);
+  }
+
+  fail(reason: string): never {
+    throw new OnnxError(`${this.#node.title}: ${reason}`, { offset: this.#node.offset });
+  }
+}

@@ -1,0 +1,61 @@
+/**
+ * All operators: the families, and the way to find one.
+ *
+ * A family is a file beside this one that exports a list of operators; a new one is added here in two lines.
+ *
+ * @module
+ */
+
+import type { Operator } from "../operator.ts";
+import { activations } from "./activations.ts";
+import { comparison } from "./comparison.ts";
+import { constants } from "./constants.ts";
+import { contractions } from "./contractions.ts";
+import { control } from "./control.ts";
+import { convolution } from "./convolution.ts";
+import { elementwise } from "./elementwise.ts";
+import { normalization } from "./normalization.ts";
+import { parts } from "./parts.ts";
+import { pooling } from "./pooling.ts";
+import { reductions } from "./reductions.ts";
+import { shapes } from "./shapes.ts";
+import { types } from "./types.ts";
+
+/** The families. */
+export const families: Readonly<Record<string, readonly Operator[]>> = {
+  activations,
+  comparison,
+  constants,
+  contractions,
+  control,
+  convolution,
+  elementwise,
+  normalization,
+  parts,
+  pooling,
+  reductions,
+  shapes,
+  types,
+};
+
+/** The oldest version of ONNX's own operators that is read. */
+export const oldestVersion = 7;
+
+/** The newest version of ONNX's own operators that is read: what changes after it is not known. */
+export const newestVersion = 28;
+
+const keyOf = (domain: string, name: string): string => `${domain} ${name}`;
+
+const byName = new Map(
+  Object.values(families).flat().map((entry) => [keyOf(entry.domain, entry.name), entry]),
+);
+
+/** The operator of a name; null where there is none. */
+export function findOperator(domain: string, name: string): Operator | null {
+  return byName.get(keyOf(domain, name)) ?? null;
+}
+
+/** The first version of an operator that is understood. */
+export function supportedFrom(operator: Operator): number {
+  return operator.since[0];
+}

@@ -1,0 +1,111 @@
+/**
+ * Running a graph: node by node, on tensors that compute nothing until they are read.
+ *
+ * @module
+ */
+
+import { TangentsError } from "../base/errors.ts";
+import { type Shape, sizeOf } from "../base/shape.ts";
+import type { Tensor } from "../core/tensor.ts";
+import { Constant } from "./constant.ts";
+import { NodeContext } from "./context.ts";
+import { OnnxError } from "./error.ts";
+import { evaluate } from "./evaluate.ts";
+import type { PreparedGraph, PreparedNode } from "./graph.ts";
+import { allocateFor, type ElementType, type Precision } from "./types.ts";
+import { type Result, Value } from "./value.ts";
+
+/** Constants of at most this many elements are computed while loading. */
+const mostElements = 1 << 16;
+
+/** A batch size that the exporter wrote into the file, and all shapes as they are with it. */
+export interface BakedBatch {
+  /** The batch size. */
+  readonly size: number;
+  /** Shapes of values by name, in a run with the whole batch. */
+  readonly shapes: ReadonlyMap<string, Shape>;
+}
+
+/** What a run needs to know besides values. */
+export interface RunSettings {
+  /** What real numbers are computed in. */
+  readonly precision: Precision;
+  /** The batch to take out; null where there is none. */
+  readonly batch: BakedBatch | null;
+  /** Called with every value that a node computes. */
+  readonly onValue?: (name: string, value: Value) => void;
+}
+
+/** The element type of a result that the operator does not name: that of the first input of its dtype. */
+function typeOfResult(tensor: Tensor, inputs: readonly (Value | null)[]): ElementType {
+  return inputs.find((value) => value?.dtype === tensor.dtype)?.type ?? tensor.dtype;
+}
+
+function toValue(result: Result, inputs: readonly (Value | null)[]): Value {
+  if (result instanceof Value) return result;
+  if (result instanceof Constant) return Value.ofConstant(result);
+  return Value.ofTensor(result, typeOfResult(result, inputs));
+}
+
+/** The value with its elements, where they can be computed now and are few. */
+function fold(value: Value, precision: Precision): Value {
+  if (value.constant !== null || sizeOf(value.shape) > mostElements) return value;
+  const elements = evaluate(value.tensor);
+  if (elements === null) return value;
+  const data = allocateFor(value.type, elements.length, precision);
+  data.set(elements);
+  return Value.ofConstant(new Constant(value.type, value.shape, data, precision));
+}
+
+function isList(result: Result | readonly (Result | null)[]): result is readonly (Result | null)[] {
+  return Array.isArray(result);
+}
+
+/** Runs one node and adds its outputs to the values. Throws an `OnnxError` that names it. */
+function runNode(node: PreparedNode, values: Map<string, Value>, settings: RunSettings): void {
+  const inputs = node.inputs.map((name) => name === "" ? null : values.get(name)!);
+  const around = node.captures.map((name) => values.get(name)!);
+  const known = [...inputs, ...around].every((value) =>
+    value === null || (value.constant !== null && value.constant.data.length <= mostElements)
+  );
+  const context = new NodeContext(node, inputs, known, settings, (graph, given) => {
+    const scope = new Map(values);
+    graph.inputs.forEach((name, i) => scope.set(name, given[i]));
+    return runGraph(graph, scope, settings);
+  });
+  try {
+    const result = node.operator.run(context, node.attributes);
+    const results = isList(result) ? result : [result];
+    node.outputs.forEach((name, i) => {
+      if (name === "") return;
+      const output = results[i] ?? context.fail(`output ${i} is not computed`);
+      const value = toValue(output, inputs);
+      const final = known ? fold(value, settings.precision) : value;
+      values.set(name, final);
+      settings.onValue?.(name, final);
+    });
+  } catch (error) {
+    if (error instanceof OnnxError || !(error instanceof TangentsError)) throw error;
+    throw new OnnxError(`${node.title}: ${error.message}`, { offset: node.offset, cause: error });
+  }
+}
+
+/** Runs nodes in order; their outputs join the values. */
+export function runNodes(
+  nodes: readonly PreparedNode[],
+  values: Map<string, Value>,
+  settings: RunSettings,
+): void {
+  for (const node of nodes) runNode(node, values, settings);
+}
+
+/** Runs a graph in a scope that holds its inputs and what it takes from around; returns its outputs. */
+export function runGraph(
+  graph: PreparedGraph,
+  scope: Map<string, Value>,
+  settings: RunSettings,
+): Value[] {
+  for (const [name, constant] of graph.constants) scope.set(name, Value.ofConstant(constant));
+  runNodes(graph.nodes, scope, settings);
+  return graph.outputs.map((name) => scope.get(name)!);
+}
