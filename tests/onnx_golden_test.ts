@@ -6,6 +6,8 @@ import { assertNear, goldenNames, loadGolden } from "./helpers/golden.ts";
 
 const files = { classic: "model.onnx", "torch.export": "model-torch-export.onnx" } as const;
 
+const methods = ["jacobian-contraction", "ntk-vector-products", "structured-derivatives"] as const;
+
 const urlOf = (name: string, file: string): URL =>
   new URL(`./golden/${name}/${file}`, import.meta.url);
 
@@ -31,7 +33,7 @@ for (const name of goldenNames) {
       await assertNear(vmap(fn, [null, 0])(params, x1), f1, 1e-6);
     });
 
-    for (const method of ["jacobian-contraction", "ntk-vector-products"] as const) {
+    for (const method of methods) {
       Deno.test(`${name} by ${exporter}: kernel by ${method}`, async () => {
         const { fn, params } = await loadOnnx(urlOf(name, file));
         const { x1, x2, ntk } = await loadGolden(name, "float32");
