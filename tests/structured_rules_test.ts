@@ -216,8 +216,7 @@ function multiplyOut(
     const all = new Set([example, ...outputs]);
     for (const { labels } of [...factors, ...indices]) labels.forEach((label) => all.add(label));
     for (const axis of axes) {
-      if (axis.kind === "labels") axis.labels.forEach((label) => all.add(label));
-      if (axis.kind === "range") all.add(axis.label);
+      if (axis.kind !== "index") axis.labels.forEach((label) => all.add(label));
     }
     const data = new Map([...factors, ...indices].map((f) => [f, f.tensor.dataSync()]));
     for (const at of positions([...all])) {
@@ -225,10 +224,13 @@ function multiplyOut(
         data.get(f)![f.labels.reduce((i, label) => i * label.size + at.get(label)!, 0)];
       let place = outputs.reduce((i, l) => i * l.size + at.get(l)!, at.get(example)!);
       axes.forEach((axis, i) => {
+        const digits = axis.kind === "index"
+          ? 0
+          : axis.labels.reduce((p, label) => p * label.size + at.get(label)!, 0);
         const position = axis.kind === "labels"
-          ? axis.labels.reduce((p, label) => p * label.size + at.get(label)!, 0)
+          ? digits
           : axis.kind === "range"
-          ? axis.start + axis.step * at.get(axis.label)!
+          ? axis.start + axis.step * digits
           : element(axis.index);
         place = place * shape[i] + position;
       });

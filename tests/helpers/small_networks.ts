@@ -197,4 +197,62 @@ export const smallNetworks: Readonly<Record<string, SmallNetwork>> = {
     x1: uniform(2, 3),
     x2: uniform(2, 3),
   },
+  "slices of one parameter that are outputs, and overlap": {
+    f: ({ w }, x) => w.slice([0, 3]).add(w.slice([1, 4]).mul(x)),
+    params: { w: uniform(4) },
+    x1: uniform(2, 3),
+    x2: uniform(2, 3),
+  },
+  "slices with other steps that are outputs": {
+    f: ({ w }, x) => w.slice([0, 3]).add(w.slice([0, 5, 2]).mul(x)).add(w.slice([1, 3]).sum()),
+    params: { w: uniform(6) },
+    x1: uniform(2, 3),
+    x2: uniform(2, 3),
+  },
+  "a parameter as output, whole and by index": {
+    f: ({ e }, x) => e.mul(x.sum()).add(take(e, tensor([2, 0, 2], { dtype: "int32" }))),
+    params: { e: uniform(3, 2) },
+    x1: uniform(2, 3),
+    x2: uniform(2, 3),
+  },
+  "multiples of a parameter as output": {
+    f: ({ w }) => w.mul(2).add(w.mul(3)),
+    params: { w: uniform(3) },
+    x1: uniform(2, 3),
+    x2: uniform(2, 3),
+  },
+  "a parameter as output, and in another shape": {
+    f: ({ w }, x) => w.add(w.reshape([2, 3]).matmul(x).sum()).add(w.reshape([3, 2]).square().sum()),
+    params: { w: uniform(6) },
+    x1: uniform(2, 3),
+    x2: uniform(2, 3),
+  },
+  "a parameter summed by index and as a whole": {
+    f: ({ e }, x) => take(e, x).sum().add(e.sum().mul(2)).add(e.slice([1, 3]).sum()),
+    params: { e: uniform(4, 2) },
+    x1: tokens([[0, 1, 1], [3, 2, 0]]),
+    x2: tokens([[3, 3, 1], [0, 1, 2], [2, 2, 2]]),
+  },
+  "a parameter of one axis for all layers": {
+    f: ({ theta }, x) => {
+      const [w, b, v] = [theta.slice([0, 12]), theta.slice([12, 16]), theta.slice([16, 28])];
+      const h = w.reshape([4, 3]).matmul(x).add(b).tanh();
+      return v.reshape([3, 4]).matmul(h).add(theta.slice([10, 13]));
+    },
+    params: { theta: uniform(28) },
+    x1: uniform(2, 3),
+    x2: uniform(2, 3),
+  },
+  "a concatenation of tables, scaled and read by index": {
+    f: ({ u, v, scales }, x) => take(concat([u, v.flip(0)]).tanh().mul(scales), x).sum(0),
+    params: { u: uniform(2, 3), v: uniform(3, 3), scales: uniform(5, 1) },
+    x1: tokens([[0, 1, 1], [4, 2, 0]]),
+    x2: tokens([[3, 3, 1], [0, 1, 2], [4, 4, 4]]),
+  },
+  "a product of parameters read by index": {
+    f: ({ u, v }, x) => take(u.matmul(v), x).mean(0),
+    params: { u: uniform(5, 2), v: uniform(2, 3) },
+    x1: tokens([[0, 1, 1], [4, 2, 0]]),
+    x2: tokens([[3, 3, 1], [0, 1, 2], [4, 4, 4]]),
+  },
 };

@@ -17,19 +17,21 @@ import { cast } from "../../core/operations/arithmetic.ts";
 import { eye } from "../../core/operations/creation.ts";
 import { diagonal } from "../../core/operations/shapes.ts";
 import { apply } from "../../core/apply.ts";
-import { binary, broadcast, moveAxis, reshape, scale } from "../../core/primitives/build.ts";
+import { binary, broadcast, reshape, scale } from "../../core/primitives/build.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import type { OutputForm } from "../compute.ts";
+import { axisLabels, readLabel, singleLabel, withoutRange } from "./parts.ts";
 import {
+  axisSize,
   type Factor,
   type Label,
+  labelsOf,
   type ParameterAxis,
   relabel,
-  singleLabel,
+  sizeOfLabels,
   sliceLabel,
   type Term,
   Unstructured,
-  withoutRanges,
 } from "./term.ts";
 
 /** A term with the labels of its examples and of its outputs, in the form's order; axes of size 1 included. */
@@ -58,30 +60,94 @@ interface Joint {
   b: Term;
   readonly equal: [Label, Label][];
   readonly factors: Factor[];
+  /** Labels of examples and outputs, which must stay as they are. */
+  readonly outer: ReadonlySet<Label>;
+  readonly dtype: Tensor["dtype"];
 }
 
 type Axis<Kind extends ParameterAxis["kind"]> = Extract<ParameterAxis, { kind: Kind }>;
 
 /** Makes two lists of labels the same list, splitting labels where they factor differently. */
 function joinLabels(joint: Joint, axis: number): void {
+  const listOf = (term: Term): readonly Label[] =>
+    labelsOf(term.axes[axis]).filter(({ size }) => size !== 1);
   for (;;) {
-    const left = (joint.a.axes[axis] as Axis<"labels">).labels;
-    const right = (joint.b.axes[axis] as Axis<"labels">).labels;
-    const at = left.findIndex((label, i) => label.size !== right[i]?.size);
+    const [left, right] = [listOf(joint.a), listOf(joint.b)];
+    const at = left.findIndex((label, i) => label.size !== right[i].size);
     if (at < 0) {
       left.forEach((label, i) => joint.equal.push([label, right[i]]));
       return;
     }
     const [l, r] = [left[at], right[at]];
     const [outer, whole] = [Math.min(l.size, r.size), Math.max(l.size, r.size)];
-    const split = l.size > r.size ? l : r;
-    if (whole % outer !== 0 || joint.equal.some((pair) => pair.includes(split))) {
-      throw new Unstructured("uses that divide an axis differently");
+    if (whole % outer !== 0) {
+      // The two cut the axis across each other: each is made one label.
+      single(joint, "a", axis);
+      single(joint, "b", axis);
+      continue;
     }
-    const parts = [{ size: outer }, { size: whole / outer }];
-    if (split === l) joint.a = relabel(joint.a, split, parts);
-    else joint.b = relabel(joint.b, split, parts);
+    const [side, split] = l.size > r.size ? ["a" as const, l] : ["b" as const, r];
+    const [label] = detached(joint, side, axis, [split]);
+    joint[side] = relabel(joint[side], label, [{ size: outer }, { size: whole / outer }]);
   }
+}
+
+/**
+ * The axis's labels, or those given, free to be changed: a label of the outputs or of the examples is replaced by one of its
+ * own, tied to it by an identity.
+ */
+function detached(
+  joint: Joint,
+  side: "a" | "b",
+  axis: number,
+  labels: readonly Label[] = labelsOf(joint[side].axes[axis]),
+): Label[] {
+  return labels.map((label) => {
+    if (!joint.outer.has(label)) return label;
+    const own: Label = { size: label.size };
+    const term = joint[side];
+    const tie = { tensor: eye(own.size, own.size, { dtype: joint.dtype }), labels: [label, own] };
+    joint[side] = {
+      scale: term.scale,
+      factors: [...term.factors, tie],
+      axes: term.axes.map((other, i): ParameterAxis =>
+        i !== axis || other.kind === "index"
+          ? other
+          : { ...other, labels: other.labels.map((l) => l === label ? own : l) }
+      ),
+    };
+    return own;
+  });
+}
+
+/** Makes an axis one label, free to be changed, and gives it. */
+function single(joint: Joint, side: "a" | "b", axis: number): Label {
+  detached(joint, side, axis);
+  const { term, label } = singleLabel(joint[side], axis, joint.outer);
+  joint[side] = term;
+  return label ?? { size: 1 };
+}
+
+/** Writes a slice as a label over the whole axis. */
+function widen(joint: Joint, side: "a" | "b", axis: number): void {
+  if (joint[side].axes[axis].kind !== "range") return;
+  detached(joint, side, axis);
+  joint[side] = withoutRange(joint[side], axis, joint.outer, joint.dtype);
+}
+
+/** Cuts a term to positions of an axis, start, start + step, …, and gives their label. */
+function cut(
+  joint: Joint,
+  side: "a" | "b",
+  axis: number,
+  start: number,
+  step: number,
+  count: number,
+): Label {
+  const label = single(joint, side, axis);
+  const part = sliceLabel(joint[side], label, start, step, count);
+  joint[side] = part.term;
+  return part.label;
 }
 
 /** Cuts two slices of one axis to where they overlap. Returns false where they do not. */
@@ -89,59 +155,51 @@ function joinRanges(joint: Joint, axis: number): boolean {
   const [left, right] = [joint.a, joint.b].map((term) => term.axes[axis] as Axis<"range">);
   const { step } = left;
   if (right.step !== step) {
-    joint.a = withoutRanges(joint.a);
-    joint.b = withoutRanges(joint.b);
+    widen(joint, "a", axis);
+    widen(joint, "b", axis);
     joinLabels(joint, axis);
     return true;
   }
   if ((left.start - right.start) % step !== 0) return false;
+  const [n, m] = [left, right].map(({ labels }) => sizeOfLabels(labels));
   const start = Math.max(left.start, right.start);
-  const end = Math.min(
-    left.start + left.label.size * step,
-    right.start + right.label.size * step,
-  );
+  const end = Math.min(left.start + n * step, right.start + m * step);
   const count = (end - start) / step;
   if (count <= 0) return false;
-  const a = sliceLabel(joint.a, left.label, (start - left.start) / step, 1, count);
-  const b = sliceLabel(joint.b, right.label, (start - right.start) / step, 1, count);
-  joint.a = a.term;
-  joint.b = b.term;
-  joint.equal.push([a.label, b.label]);
+  if (count === n && count === m) joinLabels(joint, axis);
+  else {
+    const a = cut(joint, "a", axis, (start - left.start) / step, 1, count);
+    const b = cut(joint, "b", axis, (start - right.start) / step, 1, count);
+    joint.equal.push([a, b]);
+  }
   return true;
 }
 
-/** The part of a plain axis that the other term's slice covers. */
-function restrict(term: Term, axis: number, { start, step, label }: Axis<"range">): {
-  term: Term;
-  label: Label;
-} {
-  const single = singleLabel(term, (term.axes[axis] as Axis<"labels">).labels);
-  const own = single.label ?? { size: 1 };
-  return sliceLabel(single.term, own, start, step, label.size);
+/** The part of a plain axis of `side` that the other term's slice covers. */
+function restrict(joint: Joint, side: "a" | "b", axis: number, range: Axis<"range">): void {
+  const count = sizeOfLabels(range.labels);
+  const part = cut(joint, side, axis, range.start, range.step, count);
+  // The plain axis has the slice's positions now.
+  joint[side] = {
+    ...joint[side],
+    axes: joint[side].axes.map((other, i) =>
+      i === axis ? { kind: "labels", labels: [part] } : other
+    ),
+  };
+  joinLabels(joint, axis);
 }
 
 /** The entries of a plain axis that the other term reads by index. */
-function readByIndex(term: Term, axis: number, index: Factor): Term {
-  const single = singleLabel(term, (term.axes[axis] as Axis<"labels">).labels);
-  const { label } = single;
-  if (label === null) return single.term;
-  const count = sizeOf(index.tensor.shape);
-  const read = (factor: Factor): Factor => {
-    const at = factor.labels.indexOf(label);
-    if (at < 0) return factor;
-    const rest = factor.labels.filter((l) => l !== label);
-    const taken = apply(
-      "gather",
-      { batchDims: 0 },
-      moveAxis(factor.tensor, at, 0),
-      reshape(index.tensor, [count]),
-    );
-    return {
-      tensor: reshape(taken, [...index.tensor.shape, ...rest.map(({ size }) => size)]),
-      labels: [...index.labels, ...rest],
-    };
+function readByIndex(joint: Joint, side: "a" | "b", axis: number, index: Factor): void {
+  widen(joint, side, axis);
+  const label = single(joint, side, axis);
+  const { scale, factors, axes } = joint[side];
+  const read: ParameterAxis = { kind: "index", index, size: axisSize(axes[axis]) };
+  joint[side] = {
+    scale,
+    factors: factors.map((factor) => readLabel(factor, label, index)),
+    axes: axes.map((other, i) => i === axis ? read : other),
   };
-  return { ...single.term, factors: single.term.factors.map(read) };
 }
 
 /** 1 where two indices are the same position, else 0. */
@@ -155,28 +213,16 @@ function sameIndex(a: Factor, b: Factor, dtype: Tensor["dtype"]): Factor {
 }
 
 /** Makes one axis of the parameter the same for both terms. Returns false where the terms never meet. */
-function joinAxis(joint: Joint, axis: number, dtype: Tensor["dtype"]): boolean {
+function joinAxis(joint: Joint, axis: number): boolean {
   const [left, right] = [joint.a.axes[axis], joint.b.axes[axis]];
   if (left.kind === "range" && right.kind === "range") return joinRanges(joint, axis);
   if (left.kind === "index" && right.kind === "index") {
-    joint.factors.push(sameIndex(left.index, right.index, dtype));
-    return true;
-  }
-  if (left.kind === "index" || right.kind === "index") {
-    if (left.kind === "index") {
-      joint.b = readByIndex(withoutRanges(joint.b), axis, left.index);
-    } else joint.a = readByIndex(withoutRanges(joint.a), axis, (right as Axis<"index">).index);
-    return true;
-  }
-  if (left.kind === "range") {
-    const part = restrict(joint.b, axis, left);
-    joint.b = part.term;
-    joint.equal.push([left.label, part.label]);
-  } else if (right.kind === "range") {
-    const part = restrict(joint.a, axis, right);
-    joint.a = part.term;
-    joint.equal.push([part.label, right.label]);
-  } else joinLabels(joint, axis);
+    joint.factors.push(sameIndex(left.index, right.index, joint.dtype));
+  } else if (left.kind === "index") readByIndex(joint, "b", axis, left.index);
+  else if (right.kind === "index") readByIndex(joint, "a", axis, right.index);
+  else if (left.kind === "range") restrict(joint, "b", axis, left);
+  else if (right.kind === "range") restrict(joint, "a", axis, right);
+  else joinLabels(joint, axis);
   return true;
 }
 
@@ -263,10 +309,9 @@ export function planPair(
   dtype: Tensor["dtype"],
   limit: number,
 ): PairPlan | null {
-  const joint: Joint = { a: left.term, b: right.term, equal: [], factors: [] };
-  for (const axis of range(joint.a.axes.length)) {
-    if (!joinAxis(joint, axis, dtype)) return null;
-  }
+  const outer = new Set([left, right].flatMap(({ example, outputs }) => [example, ...outputs]));
+  const joint: Joint = { a: left.term, b: right.term, equal: [], factors: [], outer, dtype };
+  for (const axis of range(joint.a.axes.length)) if (!joinAxis(joint, axis)) return null;
   const labels = new Labels();
   joint.equal.forEach(([a, b]) => labels.unite(a, b));
   form.order.forEach((axis, i) => {
@@ -287,11 +332,7 @@ export function planPair(
   const output = [...new Set(result.map((label) => labels.name(label)))];
   const sizes = new Map<string, number>();
   const note = (label: Label): void => void sizes.set(labels.name(label), label.size);
-  const summed = [joint.a, joint.b].flatMap((term) =>
-    term.axes.flatMap((axis) =>
-      axis.kind === "labels" ? axis.labels : axis.kind === "range" ? [axis.label] : []
-    )
-  );
+  const summed = [...axisLabels(joint.a), ...axisLabels(joint.b)];
   [...result, ...summed, ...left.outputs, ...right.outputs].forEach(note);
   for (const { tensor, labels: names } of operands) {
     names.forEach((name, i) => sizes.set(name, tensor.shape[i]));
@@ -391,9 +432,8 @@ export function withFreshLabels({ term, example, outputs }: Side): Side {
       axes: term.axes.map((axis): ParameterAxis => {
         switch (axis.kind) {
           case "labels":
-            return { kind: "labels", labels: axis.labels.map(renew) };
           case "range":
-            return { ...axis, label: renew(axis.label) };
+            return { ...axis, labels: axis.labels.map(renew) };
           case "index":
             return { ...axis, index: factor(axis.index) };
         }

@@ -9,12 +9,14 @@
  */
 
 import type { PrimitiveName } from "../../base/primitives.ts";
-import { invertPermutation, sizeOf } from "../../base/shape.ts";
+import { invertPermutation } from "../../base/shape.ts";
 import { ruleOf } from "../../core/apply.ts";
+import { cast } from "../../core/operations/arithmetic.ts";
 import { fullLike, slice } from "../../core/primitives/build.ts";
 import { groupedPatches } from "../../core/primitives/contraction.ts";
 import type { Application } from "../../core/primitives/rule.ts";
 import type { Tensor } from "../../core/tensor.ts";
+import { axisLabels, mergeDigits, plainAxes, readPart, singleLabel } from "./parts.ts";
 import {
   axisSize,
   type Factor,
@@ -24,9 +26,8 @@ import {
   type Label,
   labelAxes,
   type ParameterAxis,
-  plainAxes,
   relabel,
-  singleLabel,
+  sizeOfLabels,
   sliceLabel,
   type Term,
   Unstructured,
@@ -67,10 +68,20 @@ function constantValue(x: Tensor): number | null {
   }
 }
 
-/** Factors of a product of tensors with the given axes: constants become a scale, and repeated axes lose their label. */
+/** An axis along which nothing changes: one element stands for all. */
+const repeated: ParameterAxis = { kind: "labels", labels: [] };
+
+function isRepeated(axis: ParameterAxis): boolean {
+  return axis.kind === "labels" && axis.labels.length === 0;
+}
+
+/**
+ * Factors of what a term's axes read of a tensor of their sizes: constants become a scale, and axes along which the tensor
+ * is repeated give no labels.
+ */
 function productOf(
   x: Tensor,
-  axes: readonly (readonly Label[])[],
+  axes: readonly ParameterAxis[],
 ): { scale: number; factors: Factor[] } {
   const value = constantValue(x);
   if (value !== null) return { scale: value, factors: [] };
@@ -89,34 +100,33 @@ function productOf(
     }
     case "broadcast": {
       const [input] = operation.inputs;
-      return productOf(input, axes.map((labels, i) => input.shape[i] === 1 ? [] : labels));
+      return productOf(input, axes.map((axis, i) => input.shape[i] === 1 ? repeated : axis));
     }
     case "reshape": {
       // Only axes of size 1 come or go.
       const [input] = operation.inputs;
       const own = axes.filter((_, i) => x.shape[i] !== 1);
       const sizes = input.shape.filter((n) => n !== 1);
-      if (own.length !== sizes.length || own.some((l, i) => sizeOfLabels(l) !== sizes[i])) break;
+      const wide = x.shape.filter((n) => n !== 1);
+      if (wide.length !== sizes.length || wide.some((n, i) => n !== sizes[i])) break;
       let next = 0;
-      return productOf(input, input.shape.map((n) => n === 1 ? [] : own[next++]));
+      return productOf(input, input.shape.map((n) => n === 1 ? repeated : own[next++]));
     }
   }
-  // An axis without labels was repeated: one of its elements stands for all.
   const start = x.shape.map(() => 0);
-  const limit = axes.map((labels, i) => labels.length === 0 ? 1 : x.shape[i]);
-  return { scale: 1, factors: [factorOf(slice(x, start, limit), axes)] };
+  const limit = axes.map((axis, i) => isRepeated(axis) ? 1 : x.shape[i]);
+  return { scale: 1, factors: [readPart(slice(x, start, limit), axes)] };
 }
 
-function labelsOf(axis: ParameterAxis): readonly Label[] {
-  return axis.kind === "labels"
-    ? axis.labels
-    : axis.kind === "range"
-    ? [axis.label]
-    : axis.index.labels;
+/** The term after a rule; labels that no longer stand anywhere were summed over, and count as often as they are long. */
+function settle(before: Term, after: Term): Term {
+  const left = new Set([...axisLabels(after), ...after.factors.flatMap(({ labels }) => labels)]);
+  const gone = new Set(axisLabels(before).filter((label) => !left.has(label)));
+  return { ...after, scale: after.scale * sizeOfLabels([...gone]) };
 }
 
-function sizeOfLabels(labels: readonly Label[]): number {
-  return sizeOf(labels.map(({ size }) => size));
+function withAxis(term: Term, at: number, axis: ParameterAxis): Term {
+  return { ...term, axes: term.axes.map((other, i) => i === at ? axis : other) };
 }
 
 /** Elementwise: the derivative is diagonal. */
@@ -125,25 +135,7 @@ const elementwise: StructureRule = (application, slot, term) => {
   const tangents = inputs.map((x, i) => i === slot ? fullLike(x, 1) : null);
   const diagonal = ruleOf(operation!.primitive).jvp(application, tangents);
   if (diagonal === null) return null;
-  const value = constantValue(diagonal);
-  if (value !== null) return { ...term, scale: term.scale * value };
-  // A slice of the result needs that part of the diagonal only.
-  let part = diagonal;
-  const labels = term.axes.map((axis, i): readonly Label[] => {
-    if (axis.kind === "labels") return axis.labels;
-    if (axis.kind === "index") {
-      throw new Unstructured("an elementwise function of what is read by index");
-    }
-    const { start, step, label } = axis;
-    part = slice(
-      part,
-      part.shape.map((_, j) => i === j ? start : 0),
-      part.shape.map((n, j) => i === j ? start + (label.size - 1) * step + 1 : n),
-      part.shape.map((_, j) => i === j ? step : 1),
-    );
-    return [label];
-  });
-  const { scale, factors } = productOf(part, labels);
+  const { scale, factors } = productOf(diagonal, term.axes);
   return { ...term, scale: term.scale * scale, factors: [...term.factors, ...factors] };
 };
 
@@ -174,7 +166,14 @@ function regroup(
     while (rest > 1) {
       const label = queue[0];
       if (rest % label.size !== 0) {
-        if (label.size % rest !== 0) throw new Unstructured("a reshape that cuts across axes");
+        if (label.size % rest !== 0) {
+          // The reshape cuts across two axes: they are made one first.
+          const kept = new Set([...queue, ...result.flat()]);
+          const merged = mergeDigits(term, queue.slice(0, 2), kept);
+          term = merged.term;
+          queue.splice(0, 2, merged.label);
+          continue;
+        }
         split(label, rest);
       }
       rest /= queue[0].size;
@@ -182,6 +181,43 @@ function regroup(
     }
   }
   return { term, axes: result };
+}
+
+/** The part of a term that lies in `size` positions of an axis from `before` on; null where there is none. */
+function restrictAxis(term: Term, at: number, before: number, size: number): Term | null {
+  const axis = term.axes[at];
+  if (size === 0) return null;
+  if (before === 0 && size === axisSize(axis)) return term;
+  switch (axis.kind) {
+    case "labels": {
+      const { term: result, label } = singleLabel(term, at);
+      return label === null ? result : sliceLabel(result, label, before, 1, size).term;
+    }
+    case "range": {
+      const count = sizeOfLabels(axis.labels);
+      const first = Math.max(0, Math.ceil((before - axis.start) / axis.step));
+      const end = Math.min(count, Math.ceil((before + size - axis.start) / axis.step));
+      if (end <= first) return null;
+      let result = term;
+      let { labels } = axis;
+      if (end - first < count) {
+        const single = singleLabel(term, at);
+        const part = sliceLabel(single.term, single.label!, first, 1, end - first);
+        result = part.term;
+        labels = [part.label];
+      }
+      const start = axis.start + first * axis.step - before;
+      return withAxis(result, at, { kind: "range", labels, start, step: axis.step, size });
+    }
+    case "index": {
+      const { tensor, labels } = axis.index;
+      const inside = tensor.greaterEqual(before).mul(tensor.less(before + size));
+      const mask = { tensor: cast(inside, term.factors[0].tensor.dtype), labels };
+      const index = { tensor: tensor.sub(before).clip(0, size - 1), labels };
+      const result = withAxis(term, at, { kind: "index", index, size });
+      return { ...result, factors: [...term.factors, mask] };
+    }
+  }
 }
 
 const structural: { readonly [P in PrimitiveName]?: StructureRule<P> } = {
@@ -204,82 +240,68 @@ const structural: { readonly [P in PrimitiveName]?: StructureRule<P> } = {
   },
   broadcast({ inputs: [x], output }, _, term) {
     const axes = term.axes.map((axis, i): ParameterAxis =>
-      x.shape[i] === output.shape[i] ? axis : { kind: "labels", labels: [] }
+      x.shape[i] === output.shape[i] ? axis : repeated
     );
-    // Labels that are summed over from here on and that no factor has count as often as they are long.
-    const left = new Set([...axes.flatMap(labelsOf), ...term.factors.flatMap((f) => f.labels)]);
-    const gone = new Set(term.axes.flatMap(labelsOf).filter((label) => !left.has(label)));
-    return { ...term, scale: term.scale * sizeOfLabels([...gone]), axes };
+    return settle(term, { ...term, axes });
   },
   slice({ inputs: [x], params: { start, step } }, _, term) {
-    let result = term;
-    x.shape.forEach((size, i) => {
-      const axis = result.axes[i];
-      if (axisSize(axis) === size && start[i] === 0 && step[i] === 1) return;
-      let inner: ParameterAxis;
+    const axes = term.axes.map((axis, i): ParameterAxis => {
+      const size = x.shape[i];
+      if (axisSize(axis) === size && start[i] === 0 && step[i] === 1) return axis;
       switch (axis.kind) {
-        case "labels": {
-          const single = singleLabel(result, axis.labels);
-          result = single.term;
-          const label = single.label ?? { size: 1 };
-          inner = { kind: "range", label, start: start[i], step: step[i], size };
-          break;
-        }
+        case "labels":
+          return { kind: "range", labels: axis.labels, start: start[i], step: step[i], size };
         case "range":
-          inner = {
+          return {
             ...axis,
             start: start[i] + step[i] * axis.start,
             step: step[i] * axis.step,
             size,
           };
-          break;
         case "index": {
           const { tensor, labels } = axis.index;
-          inner = {
-            kind: "index",
-            index: { tensor: tensor.mul(step[i]).add(start[i]), labels },
-            size,
-          };
+          const index = { tensor: tensor.mul(step[i]).add(start[i]), labels };
+          return { kind: "index", index, size };
         }
       }
-      result = { ...result, axes: result.axes.map((other, j) => j === i ? inner : other) };
     });
-    return result;
+    return { ...term, axes };
   },
   pad({ inputs: [x], params: { low, interior } }, _, term) {
-    let { term: result, axes } = plainAxes(term);
+    let result: Term | null = term;
     x.shape.forEach((size, i) => {
-      if (sizeOfLabels(axes[i]) === size) return;
-      const single = singleLabel(result, axes[i]);
-      const sliced = sliceLabel(single.term, single.label!, low[i], 1 + interior[i], size);
-      result = sliced.term;
-      axes = result.axes.map((axis) => (axis as { labels: readonly Label[] }).labels);
+      if (result === null || axisSize(result.axes[i]) === size) return;
+      if (interior[i] === 0) {
+        result = restrictAxis(result, i, low[i], size);
+        return;
+      }
+      const { term: plain } = plainAxes(result);
+      const single = singleLabel(plain, i);
+      result = sliceLabel(single.term, single.label!, low[i], 1 + interior[i], size).term;
     });
     return result;
   },
   flip({ params }, _, term) {
-    let { term: result, axes } = plainAxes(term);
-    for (const i of params.axes) for (const label of axes[i]) result = flipLabel(result, label);
+    let result = term;
+    for (const i of params.axes) {
+      const axis = result.axes[i];
+      if (axis.kind === "index") {
+        const { tensor, labels } = axis.index;
+        const index = { tensor: tensor.neg().add(axis.size - 1), labels };
+        result = withAxis(result, i, { ...axis, index });
+        continue;
+      }
+      if (axis.kind === "range") {
+        const last = axis.start + (sizeOfLabels(axis.labels) - 1) * axis.step;
+        result = withAxis(result, i, { ...axis, start: axis.size - 1 - last });
+      }
+      for (const label of axis.labels) result = flipLabel(result, label);
+    }
     return result;
   },
   concat({ inputs, params: { axis } }, slot, term) {
     const before = inputs.slice(0, slot).reduce((n, x) => n + x.shape[axis], 0);
-    const size = inputs[slot].shape[axis];
-    const own = term.axes[axis];
-    if (own.kind === "range") {
-      const first = Math.max(0, Math.ceil((before - own.start) / own.step));
-      const end = Math.min(own.label.size, Math.ceil((before + size - own.start) / own.step));
-      if (end <= first) return null;
-      const { term: part, label } = sliceLabel(term, own.label, first, 1, end - first);
-      const start = own.start + first * own.step - before;
-      const inner: ParameterAxis = { kind: "range", label, start, step: own.step, size };
-      return { ...part, axes: part.axes.map((other, i) => i === axis ? inner : other) };
-    }
-    if (own.kind === "index") throw new Unstructured("a concatenation that is read by index");
-    const single = singleLabel(term, own.labels);
-    return single.label === null || size === 0
-      ? size === 0 ? null : single.term
-      : sliceLabel(single.term, single.label, before, 1, size).term;
+    return restrictAxis(term, axis, before, inputs[slot].shape[axis]);
   },
   reduceSum({ inputs: [x], params: { axes } }, _, term) {
     let next = 0;
@@ -292,29 +314,30 @@ const structural: { readonly [P in PrimitiveName]?: StructureRule<P> } = {
     };
   },
   dotGeneral({ inputs, params }, slot, term) {
-    const plain = plainAxes(term);
     const { lhsBatch, rhsBatch, lhsContract, rhsContract } = params;
     const [batch, contract] = slot === 0 ? [lhsBatch, lhsContract] : [rhsBatch, rhsContract];
     const [otherBatch, otherContract] = slot === 0
       ? [rhsBatch, rhsContract]
       : [lhsBatch, lhsContract];
     const [own, other] = [inputs[slot], inputs[1 - slot]];
-    const ownAxes = new Array<readonly Label[]>(own.rank);
-    const otherAxes = new Array<readonly Label[]>(other.rank);
-    batch.forEach((axis, i) => ownAxes[axis] = otherAxes[otherBatch[i]] = plain.axes[i]);
+    const ownAxes = new Array<ParameterAxis>(own.rank);
+    const otherAxes = new Array<ParameterAxis>(other.rank);
+    batch.forEach((axis, i) => ownAxes[axis] = otherAxes[otherBatch[i]] = term.axes[i]);
     contract.forEach((axis, i) => {
-      ownAxes[axis] = otherAxes[otherContract[i]] = freshLabels([own.shape[axis]])[0];
+      const labels = freshLabels([own.shape[axis]])[0];
+      ownAxes[axis] = otherAxes[otherContract[i]] = { kind: "labels", labels };
     });
     let next = batch.length;
     // The result has the free axes of the left operand, then those of the right.
     for (const side of slot === 0 ? [ownAxes, otherAxes] : [otherAxes, ownAxes]) {
-      for (let axis = 0; axis < side.length; axis++) side[axis] ??= plain.axes[next++];
+      for (let axis = 0; axis < side.length; axis++) side[axis] ??= term.axes[next++];
     }
-    return {
-      scale: plain.term.scale,
-      factors: [...plain.term.factors, factorOf(other, otherAxes)],
-      axes: labelAxes(ownAxes),
-    };
+    const { scale, factors } = productOf(other, otherAxes);
+    return settle(term, {
+      scale: term.scale * scale,
+      factors: [...term.factors, ...factors],
+      axes: ownAxes,
+    });
   },
   conv(application, slot, term) {
     if (slot !== 1) throw new Unstructured("the input of a convolution");
@@ -339,16 +362,12 @@ const structural: { readonly [P in PrimitiveName]?: StructureRule<P> } = {
   },
   gather({ inputs: [x, index], params: { batchDims } }, slot, term) {
     if (slot !== 0) return null;
-    const plain = plainAxes(term);
     const size = x.shape[batchDims];
     const inRange = index.clip(0, size - 1);
-    const axes = labelAxes(plain.axes);
-    axes[batchDims] = {
-      kind: "index",
-      index: factorOf(inRange, plain.axes.slice(0, batchDims + 1)),
-      size,
-    };
-    return { ...plain.term, axes };
+    const read = readPart(inRange, term.axes.slice(0, batchDims + 1));
+    const axes = [...term.axes];
+    axes[batchDims] = { kind: "index", index: read, size };
+    return { ...term, axes };
   },
   alias: same,
   stopGradient: zero,
@@ -409,6 +428,6 @@ export function structureOf(application: Application, slot: number, term: Term):
 /** The term of a tensor itself: its cotangent, with a label an axis. */
 export function termOf(cotangent: Tensor): Term {
   const labels = freshLabels(cotangent.shape);
-  const { scale, factors } = productOf(cotangent, labels);
-  return { scale, factors, axes: labelAxes(labels) };
+  const axes = labelAxes(labels);
+  return { ...productOf(cotangent, axes), axes };
 }

@@ -25,7 +25,7 @@ function signatureOf(term: Term, shared: readonly Label[]): string {
       case "labels":
         return list(axis.labels);
       case "range":
-        return `${list([axis.label])}@${axis.start}+${axis.step}/${axis.size}`;
+        return `${list(axis.labels)}@${axis.start}+${axis.step}/${axis.size}`;
       case "index":
         return `[${list(axis.index.labels)}]/${axis.size}`;
     }
@@ -34,9 +34,27 @@ function signatureOf(term: Term, shared: readonly Label[]): string {
   return [...axes, "·", ...factors].join(";");
 }
 
+/** Whether two terms of one structure have the same tensors. */
+function sameTensors(a: Term, b: Term): boolean {
+  return a.factors.every(({ tensor }, i) => tensor === b.factors[i].tensor) &&
+    a.axes.every((axis, i) => {
+      const other = b.axes[i];
+      return axis.kind !== "index" || other.kind !== "index" ||
+        axis.index.tensor === other.index.tensor;
+    });
+}
+
 /** Terms of one structure as one term. */
-function stackTerms(terms: readonly Term[]): Term {
+function stackTerms(all: readonly Term[]): Term {
+  // Of terms that differ in nothing but their scale, the scales are added up.
+  const terms: Term[] = [];
+  for (const term of all) {
+    const known = terms.findIndex((other) => sameTensors(other, term));
+    if (known < 0) terms.push(term);
+    else terms[known] = { ...terms[known], scale: terms[known].scale + term.scale };
+  }
   const [first] = terms;
+  if (terms.length === 1) return first;
   const place: Label = { size: terms.length };
   // A factor that is the same in all terms stays as it is.
   const join = (factors: readonly Factor[], scales: readonly number[]): Factor => {
@@ -59,11 +77,7 @@ function stackTerms(terms: readonly Term[]): Term {
       index: join(terms.map((t) => (t.axes[i] as typeof axis).index), ones),
     }
   );
-  // If nothing differs between the terms, the sum is a multiple of the first.
-  const stacked = factors.some((factor) => factor.labels.includes(place)) ||
-    axes.some((axis) => axis.kind === "index" && axis.index.labels.includes(place));
-  const multiple = stacked ? 1 : terms.length;
-  return { scale: (even ? first.scale : 1) * multiple, factors, axes };
+  return { scale: even ? first.scale : 1, factors, axes };
 }
 
 /** The terms, with those of one structure made one. `shared` are the labels of examples and outputs. */

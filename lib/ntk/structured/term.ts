@@ -11,7 +11,7 @@
  */
 
 import { sizeOf } from "../../base/shape.ts";
-import { flip, full, pad, permute, reshape, slice } from "../../core/primitives/build.ts";
+import { flip, reshape, slice } from "../../core/primitives/build.ts";
 import type { Tensor } from "../../core/tensor.ts";
 
 /** A name of an axis; two labels are the same only if they are the same object. */
@@ -32,10 +32,10 @@ export interface Factor {
 export type ParameterAxis =
   /** The labels as digits, the most significant first; none where the axis has size 1. */
   | { readonly kind: "labels"; readonly labels: readonly Label[] }
-  /** start + step·label: a slice. */
+  /** start + step·(the number with the labels as digits): a slice. */
   | {
     readonly kind: "range";
-    readonly label: Label;
+    readonly labels: readonly Label[];
     readonly start: number;
     readonly step: number;
     readonly size: number;
@@ -75,11 +75,6 @@ export function labelAxes(axes: readonly (readonly Label[])[]): ParameterAxis[] 
   return axes.map((labels) => ({ kind: "labels", labels }));
 }
 
-/** The number of positions along an axis. */
-export function axisSize(axis: ParameterAxis): number {
-  return axis.kind === "labels" ? sizeOf(axis.labels.map(({ size }) => size)) : axis.size;
-}
-
 function replaceIn(labels: readonly Label[], from: Label, to: readonly Label[]): readonly Label[] {
   return labels.includes(from) ? labels.flatMap((l) => l === from ? to : [l]) : labels;
 }
@@ -99,20 +94,17 @@ export function relabel(term: Term, from: Label, to: readonly Label[]): Term {
     axes: term.axes.map((axis): ParameterAxis => {
       switch (axis.kind) {
         case "labels":
-          return { kind: "labels", labels: replaceIn(axis.labels, from, to) };
+        case "range":
+          return { ...axis, labels: replaceIn(axis.labels, from, to) };
         case "index":
           return { ...axis, index: relabelFactor(axis.index, from, to) };
-        case "range":
-          if (axis.label !== from) return axis;
-          if (to.length === 1) return { ...axis, label: to[0] };
-          throw new Unstructured("a slice whose positions are split");
       }
     }),
   };
 }
 
 /** The term with positions of a label changed in every factor that has it, and the label replaced in the axes. */
-function changeLabel(
+export function changeLabel(
   term: Term,
   from: Label,
   to: Label,
@@ -140,7 +132,12 @@ function onlyLabels(axes: readonly ParameterAxis[]): ParameterAxis[] {
 }
 
 /** Along one axis a list's entry, along the others what holds for all. */
-function along(tensor: Tensor, axis: number, value: number, other: number | "size"): number[] {
+export function along(
+  tensor: Tensor,
+  axis: number,
+  value: number,
+  other: number | "size",
+): number[] {
   return tensor.shape.map((n, i) => i === axis ? value : other === "size" ? n : other);
 }
 
@@ -169,87 +166,17 @@ export function flipLabel(term: Term, label: Label): Term {
   return changeLabel(term, label, label, (tensor, axis) => flip(tensor, [axis]));
 }
 
-/** The term with slices written as labels over the whole axis: factors are zero outside the slice. */
-export function withoutRanges(term: Term): Term {
-  for (;;) {
-    const at = term.axes.findIndex(({ kind }) => kind === "range");
-    if (at < 0) return term;
-    const axis = term.axes[at] as Extract<ParameterAxis, { kind: "range" }>;
-    const { label, start, step, size } = axis;
-    const whole: Label = { size };
-    let { factors } = term;
-    if (!factors.some(({ labels }) => labels.includes(label))) {
-      const dtype = factors[0].tensor.dtype;
-      factors = [...factors, { tensor: full([label.size], dtype, 1), labels: [label] }];
-    }
-    const axes = term.axes.map((other, i): ParameterAxis =>
-      i === at ? { kind: "labels", labels: [label] } : other
-    );
-    const high = size - (start + (label.size - 1) * step + 1);
-    term = changeLabel(
-      { ...term, factors, axes },
-      label,
-      whole,
-      (tensor, i) =>
-        pad(
-          tensor,
-          along(tensor, i, start, 0),
-          along(tensor, i, high, 0),
-          along(tensor, i, step - 1, 0),
-        ),
-    );
-  }
+/** The number of positions along an axis. */
+export function axisSize(axis: ParameterAxis): number {
+  return axis.kind === "labels" ? sizeOfLabels(axis.labels) : axis.size;
 }
 
-/** The labels of each axis. Throws `Unstructured` where an axis is indexed. */
-export function plainAxes(term: Term): { term: Term; axes: readonly (readonly Label[])[] } {
-  const plain = withoutRanges(term);
-  return {
-    term: plain,
-    axes: plain.axes.map((axis) => {
-      if (axis.kind === "labels") return axis.labels;
-      throw new Unstructured("an operation on what was read by index");
-    }),
-  };
+/** The labels that an axis is made of, those of an index included. */
+export function labelsOf(axis: ParameterAxis): readonly Label[] {
+  return axis.kind === "index" ? axis.index.labels : axis.labels;
 }
 
-/** The axes as one label each (none for size 1), adjacent labels merged. Throws where a factor has only some of them. */
-export function singleLabel(
-  term: Term,
-  labels: readonly Label[],
-): { term: Term; label: Label | null } {
-  if (labels.length < 2) return { term, label: labels[0] ?? null };
-  const merged: Label = { size: sizeOf(labels.map(({ size }) => size)) };
-  const merge = (factor: Factor): Factor => {
-    const count = labels.filter((l) => factor.labels.includes(l)).length;
-    if (count === 0) return factor;
-    if (count < labels.length) throw new Unstructured("an axis whose digits stand apart");
-    const rest = factor.labels.filter((l) => !labels.includes(l));
-    const order = [...labels, ...rest].map((l) => factor.labels.indexOf(l));
-    const moved = permute(factor.tensor, order);
-    return {
-      tensor: reshape(moved, [merged.size, ...rest.map(({ size }) => size)]),
-      labels: [merged, ...rest],
-    };
-  };
-  const sameList = (other: readonly Label[]): boolean =>
-    other.length === labels.length && other.every((l, i) => l === labels[i]);
-  return {
-    label: merged,
-    term: {
-      scale: term.scale,
-      factors: term.factors.map(merge),
-      axes: term.axes.map((axis) => {
-        if (axis.kind === "index") return { ...axis, index: merge(axis.index) };
-        if (axis.kind === "labels" && sameList(axis.labels)) {
-          return { kind: "labels", labels: [merged] };
-        }
-        const own = axis.kind === "labels" ? axis.labels : [axis.label];
-        if (own.some((l) => labels.includes(l))) {
-          throw new Unstructured("an axis whose digits are used elsewhere");
-        }
-        return axis;
-      }),
-    },
-  };
+/** The number of positions that labels count. */
+export function sizeOfLabels(labels: readonly Label[]): number {
+  return sizeOf(labels.map(({ size }) => size));
 }
