@@ -1,9 +1,10 @@
 /**
  * The neural tangent kernels of the golden networks by the functions of the PyTorch tutorial, written by hand with the
- * public transforms, against PyTorch's in float64.
+ * public transforms, and by `empiricalNtk`, against PyTorch's in float64.
  */
 import { functionalCall, type Layer } from "../lib/nn/mod.ts";
-import { einsum, eye, jacrev, jvp, type Tensor, vjp, vmap } from "../mod.ts";
+import { methodNames } from "../lib/ntk/methods.ts";
+import { einsum, empiricalNtk, eye, jacrev, jvp, type Tensor, vjp, vmap } from "../mod.ts";
 import { assertNear, goldenNames, loadGolden } from "./helpers/golden.ts";
 
 type Params = Record<string, Tensor>;
@@ -50,6 +51,18 @@ for (const name of goldenNames) {
         const { net, x1, x2, ntk } = await loadGolden(name, dtype);
         const result = kernel(single(net), net.namedParameters(), x1, x2);
         await assertNear(result, ntk, tolerances[dtype]);
+      });
+    }
+  }
+}
+
+for (const name of goldenNames) {
+  for (const dtype of ["float64", "float32"] as const) {
+    for (const method of methodNames) {
+      Deno.test(`${name}: empiricalNtk by ${method} in ${dtype}`, async () => {
+        const { net, x1, x2, ntk } = await loadGolden(name, dtype);
+        const kernel = await empiricalNtk(single(net), net.namedParameters(), x1, x2, { method });
+        await assertNear(kernel, ntk, tolerances[dtype]);
       });
     }
   }

@@ -15,6 +15,7 @@ import {
   pad,
   permute,
   reshape,
+  scale,
   slice,
 } from "../../core/primitives/build.ts";
 import type { Tensor } from "../../core/tensor.ts";
@@ -214,4 +215,55 @@ export function plainAxes(term: Term): { term: Term; axes: readonly (readonly La
     }
   });
   return { term: plain, axes: plain.axes.map(labelsOf) };
+}
+
+/** The factor repeated along labels that it lacks, with its axes in the order of the labels. */
+function spreadOver({ tensor, labels }: Factor, order: readonly Label[]): Tensor {
+  const own = order.filter((label) => labels.includes(label));
+  const moved = permute(tensor, own.map((label) => labels.indexOf(label)));
+  const wide = order.map((label) => labels.includes(label) ? label.size : 1);
+  return broadcast(reshape(moved, wide), order.map(({ size }) => size));
+}
+
+/** Adds up what an index puts at the same position: the axis gets a label of its own. */
+function scatterAxis(product: Factor, axes: readonly ParameterAxis[], axis: number): {
+  product: Factor;
+  label: Label;
+} {
+  const { index, size } = axes[axis] as Extract<ParameterAxis, { kind: "index" }>;
+  const elsewhere = new Set(axes.flatMap((other, i) => i === axis ? [] : labelsOf(other)));
+  const batch = index.labels.filter((label) => elsewhere.has(label));
+  const own = index.labels.filter((label) => !elsewhere.has(label));
+  const rest = product.labels.filter((label) => !index.labels.includes(label));
+  const count = sizeOfLabels(own);
+  const sizes = (labels: readonly Label[]): number[] => labels.map((label) => label.size);
+  const updates = spreadOver(product, [...batch, ...own, ...rest]);
+  const label: Label = { size };
+  const sum = apply(
+    "scatterAdd",
+    { batchDims: batch.length, size },
+    reshape(spreadOver(index, [...batch, ...own]), [...sizes(batch), count]),
+    reshape(updates, [...sizes(batch), count, ...sizes(rest)]),
+  );
+  return { label, product: { tensor: sum, labels: [...batch, label, ...rest] } };
+}
+
+/** The tensor that a term stands for: what its axes are, multiplied out and added up. `like` has its shape and dtype. */
+export function tensorOf(term: Term, like: Tensor): Tensor {
+  let plain = term;
+  term.axes.forEach((axis, i) => {
+    if (axis.kind === "range") {
+      plain = withoutRange(plain, i, new Set(), term.factors[0].tensor.dtype);
+    }
+  });
+  let product = multiplyFactors(plain.factors, new Set(axisLabels(plain)));
+  const axes = [...plain.axes];
+  axes.forEach((axis, i) => {
+    if (axis.kind !== "index") return;
+    const scattered = scatterAxis(product, axes, i);
+    product = scattered.product;
+    axes[i] = { kind: "labels", labels: [scattered.label] };
+  });
+  const whole = spreadOver(product, axes.flatMap(labelsOf));
+  return scale(cast(reshape(whole, like.shape), like.dtype), term.scale);
 }

@@ -44,17 +44,35 @@ function sameTensors(a: Term, b: Term): boolean {
     });
 }
 
-/** Terms of one structure as one term. */
-function stackTerms(all: readonly Term[]): Term {
-  // Of terms that differ in nothing but their scale, the scales are added up.
-  const terms: Term[] = [];
-  for (const term of all) {
-    const known = terms.findIndex((other) => sameTensors(other, term));
-    if (known < 0) terms.push(term);
-    else terms[known] = { ...terms[known], scale: terms[known].scale + term.scale };
+/** The terms in groups of one structure. */
+function groupTerms(terms: readonly Term[], shared: readonly Label[]): Term[][] {
+  const groups = new Map<string, Term[]>();
+  for (const term of terms) {
+    const signature = signatureOf(term, shared);
+    const group = groups.get(signature);
+    if (group === undefined) groups.set(signature, [term]);
+    else group.push(term);
   }
+  return [...groups.values()];
+}
+
+/** The terms, with those that differ in nothing but their scale as one. */
+export function addEqual(terms: readonly Term[], shared: readonly Label[] = []): Term[] {
+  if (terms.length < 2) return [...terms];
+  return groupTerms(terms, shared).flatMap((group) => {
+    const distinct: Term[] = [];
+    for (const term of group) {
+      const known = distinct.findIndex((other) => sameTensors(other, term));
+      if (known < 0) distinct.push(term);
+      else distinct[known] = { ...distinct[known], scale: distinct[known].scale + term.scale };
+    }
+    return distinct;
+  });
+}
+
+/** Terms of one structure as one term. */
+function stackTerms(terms: readonly Term[]): Term {
   const [first] = terms;
-  if (terms.length === 1) return first;
   const place: Label = { size: terms.length };
   // A factor that is the same in all terms stays as it is.
   const join = (factors: readonly Factor[], scales: readonly number[]): Factor => {
@@ -82,10 +100,6 @@ function stackTerms(all: readonly Term[]): Term {
 
 /** The terms, with those of one structure made one. `shared` are the labels of examples and outputs. */
 export function stackUses(terms: readonly Term[], shared: readonly Label[]): Term[] {
-  const groups = new Map<string, Term[]>();
-  for (const term of terms) {
-    const signature = signatureOf(term, shared);
-    groups.set(signature, [...groups.get(signature) ?? [], term]);
-  }
-  return [...groups.values()].map((group) => group.length === 1 ? group[0] : stackTerms(group));
+  return groupTerms(addEqual(terms, shared), shared)
+    .map((group) => group.length === 1 ? group[0] : stackTerms(group));
 }

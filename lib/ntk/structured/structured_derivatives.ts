@@ -26,6 +26,9 @@ export interface ParameterPlan {
 /** No intermediate result of a term's contraction has more elements than this, where an order allows it. */
 const mostElements = 1 << 26;
 
+/** More pairs of uses than this are not worth their structure. */
+const mostPairs = 512;
+
 /** The structured Jacobians of both sets of examples; x1 with itself has one. */
 function bothJacobians(problem: KernelProblem): [StructuredJacobians, StructuredJacobians] {
   const first = structuredJacobians(problem, problem.x1);
@@ -41,14 +44,18 @@ function sidesOf({ parameters, example, outputs }: StructuredJacobians, i: numbe
 export function planStructured(problem: KernelProblem): ParameterPlan[] {
   const [first, second] = bothJacobians(problem);
   return problem.params.map((_, i): ParameterPlan => {
-    const reason = first.parameters[i].unstructured ?? second.parameters[i].unstructured;
     const left = sidesOf(first, i);
-    if (reason !== null) return { pairs: [], dense: reason, terms: left.length };
     const right = sidesOf(second, i).map((side) => first === second ? withFreshLabels(side) : side);
     try {
-      const pairs = left.flatMap((a) =>
-        right.flatMap((b) => planPair(a, b, problem.form, problem.dtype, mostElements) ?? [])
-      );
+      const pairs: PairPlan[] = [];
+      for (const a of left) {
+        for (const b of right) {
+          const pair = planPair(a, b, problem.form, problem.dtype, mostElements);
+          if (pair !== null && pairs.push(pair) > mostPairs) {
+            throw new Unstructured(`more than ${mostPairs} pairs of uses`);
+          }
+        }
+      }
       return { pairs, dense: null, terms: left.length };
     } catch (error) {
       if (!(error instanceof Unstructured)) throw error;
@@ -60,7 +67,8 @@ export function planStructured(problem: KernelProblem): ParameterPlan[] {
 /**
  * The kernel by structured derivatives: for each parameter and each pair of its uses, cotangents and the small tensors that
  * the primitive's derivative is made of, contracted in the cheapest order; no Jacobian over a parameter is made unless that
- * is the cheapest order. A parameter that enters where no rule shows the structure is left to Jacobian contraction.
+ * is the cheapest order, or where no rule shows the structure of a primitive. A parameter with too many pairs of uses is left
+ * to Jacobian contraction.
  *
  * Result: [N, M, diagonal, full, full].
  */

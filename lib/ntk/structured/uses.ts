@@ -4,17 +4,15 @@
  * @module
  */
 
-import { isFloat } from "../../base/dtype.ts";
-import { apply, ruleOf } from "../../core/apply.ts";
+import { apply } from "../../core/apply.ts";
 import { eye } from "../../core/operations/creation.ts";
-import { add, moveAxis } from "../../core/primitives/build.ts";
-import type { Application, Batched } from "../../core/primitives/rule.ts";
+import { moveAxis } from "../../core/primitives/build.ts";
+import type { Batched } from "../../core/primitives/rule.ts";
 import type { Operation, Tensor } from "../../core/tensor.ts";
 import { flattenTree, unflattenTree } from "../../core/tree.ts";
 import { batchSteps } from "../../transforms/vmap.ts";
-import { record, type Step, stepsBetween } from "../../transforms/walk.ts";
+import { record, stepsBetween } from "../../transforms/walk.ts";
 import type { KernelProblem } from "../problem.ts";
-import { structureOf, termOf } from "./rules.ts";
 import {
   type Factor,
   factorOf,
@@ -22,18 +20,15 @@ import {
   type ParameterAxis,
   relabel,
   type Term,
-  Unstructured,
 } from "./term.ts";
-
-/** More terms than this are not worth their structure. */
-const mostTerms = 64;
+import { traceParameters } from "./trace.ts";
 
 /** The Jacobian over one parameter. */
 export interface StructuredJacobian {
   /** Its terms; none where the output does not depend on the parameter. */
   readonly terms: readonly Term[];
-  /** Why there are no terms: what has no rule. The Jacobian is dense then. */
-  readonly unstructured: string | null;
+  /** What has no rule, so that a whole cotangent is among the terms, or null. */
+  readonly opaque: string | null;
 }
 
 /** The Jacobians over all parameters for a set of examples. */
@@ -44,99 +39,6 @@ export interface StructuredJacobians {
   readonly outputs: readonly Label[];
   /** In the order of the parameters. */
   readonly parameters: readonly StructuredJacobian[];
-}
-
-/** A place where something computed from parameters alone meets the rest of the network. */
-interface Use {
-  readonly step: Step;
-  readonly slot: number;
-  readonly cotangent: Tensor;
-}
-
-function applicationOf({ output, operation: { params, inputs } }: Step): Application {
-  return { params, inputs, output };
-}
-
-/**
- * The reverse pass, stopped wherever it would enter what is computed from parameters alone: the cotangents there, and the
- * steps that they belong to.
- */
-function collectUses(
-  steps: readonly Step[],
-  fixed: ReadonlySet<Tensor>,
-  output: Tensor,
-  cotangent: Tensor,
-): Use[] {
-  const uses: Use[] = [];
-  const cotangents = new Map<Tensor, Tensor>([[output, cotangent]]);
-  for (let i = steps.length - 1; i >= 0; i--) {
-    const step = steps[i];
-    const { operation: { primitive, inputs }, depends } = step;
-    const own = cotangents.get(step.output);
-    if (own === undefined || fixed.has(step.output) || !isFloat(step.output.dtype)) continue;
-    cotangents.delete(step.output);
-    inputs.forEach((input, slot) => {
-      if (depends[slot] && fixed.has(input)) uses.push({ step, slot, cotangent: own });
-    });
-    const wanted = inputs.map((input, slot) => depends[slot] && !fixed.has(input));
-    if (!wanted.includes(true)) continue;
-    const results = ruleOf(primitive).vjp(applicationOf(step), own, wanted);
-    inputs.forEach((input, slot) => {
-      const result = results[slot];
-      if (!wanted[slot] || result === null) return;
-      const known = cotangents.get(input);
-      cotangents.set(input, known === undefined ? result : add(known, result));
-    });
-  }
-  return uses;
-}
-
-/** Walks from a use back to the parameters, and gives each the terms that reach it. */
-class Tracer {
-  readonly terms: Term[][];
-  readonly reasons: (string | null)[];
-  private readonly stepOf = new Map<Tensor, Step>();
-  private readonly reaches = new Map<Tensor, readonly number[]>();
-
-  constructor(private readonly aliases: readonly Tensor[], steps: readonly Step[]) {
-    this.terms = aliases.map(() => []);
-    this.reasons = aliases.map(() => null);
-    aliases.forEach((alias, i) => this.reaches.set(alias, [i]));
-    for (const step of steps) {
-      this.stepOf.set(step.output, step);
-      const below = step.operation.inputs.flatMap((input) => this.reaches.get(input) ?? []);
-      this.reaches.set(step.output, [...new Set(below)]);
-    }
-  }
-
-  /** Takes a term over the axes of a tensor that is computed from parameters alone. */
-  trace(x: Tensor, term: Term): void {
-    const parameter = this.aliases.indexOf(x);
-    if (parameter >= 0) {
-      if (this.terms[parameter].push(term) > mostTerms) {
-        this.reasons[parameter] ??= `more than ${mostTerms} uses`;
-      }
-      return;
-    }
-    const step = this.stepOf.get(x)!;
-    step.operation.inputs.forEach((_, slot) => {
-      if (step.depends[slot]) this.follow(step, slot, term);
-    });
-  }
-
-  /** Takes a term over the axes of a step's result to one of its operands. */
-  follow(step: Step, slot: number, term: Term): void {
-    const input = step.operation.inputs[slot];
-    const open = this.reaches.get(input)!.filter((i) => this.reasons[i] === null);
-    if (open.length === 0) return;
-    try {
-      const inner = structureOf(applicationOf(step), slot, term);
-      if (inner !== null) this.trace(input, inner);
-    } catch (error) {
-      if (!(error instanceof Unstructured)) throw error;
-      for (const i of open) this.reasons[i] ??= error.message;
-    }
-  }
 }
 
 /** What a factor's tensor is for all examples and outputs. */
@@ -272,15 +174,11 @@ export function structuredJacobians(
   const moving = new Set(stepsBetween(placeholders, [end]).map(({ output }) => output));
   const fixed = new Set<Tensor>(aliases);
   for (const { output } of steps) if (!moving.has(output)) fixed.add(output);
-  const tracer = new Tracer(aliases, all);
-  for (const { step, slot, cotangent } of collectUses(all, fixed, end, basis)) {
-    tracer.follow(step, slot, termOf(cotangent));
-  }
+  const traced = traceParameters(aliases, all, fixed, end, basis);
   const example: Label = { size: leaves[0].shape[0] };
   const outputs = form.order.map((axis): Label => ({ size: form.outputShape[axis] }));
-  const lists = tracer.terms.map((list, i) => tracer.reasons[i] === null ? list : []);
   const batcher = new Batcher(
-    lists.flat().flatMap(tensorsOf),
+    traced.flatMap(({ terms }) => terms.flatMap(tensorsOf)),
     basis,
     eye(outputSize, outputSize, { dtype }),
     example,
@@ -291,9 +189,9 @@ export function structuredJacobians(
   return {
     example,
     outputs,
-    parameters: lists.map((terms, i) => ({
+    parameters: traced.map(({ terms, opaque }) => ({
       terms: terms.map((term) => batcher.term(term)),
-      unstructured: tracer.reasons[i],
+      opaque,
     })),
   };
 }
