@@ -23,6 +23,28 @@ const wrong = "text" as unknown as Tensor;
 type Case = [run: () => unknown, type: typeof ArgumentError, ...words: string[]];
 
 const cases: Record<string, Case[]> = {
+  "values of a dtype": [
+    [() => t.tensor([1, NaN], { dtype: "int32" }), ArgumentError, "tensor: int32", "got NaN"],
+    [() => t.tensor(3e9, { dtype: "int32" }), ArgumentError, "tensor: int32", "3000000000"],
+    [() => t.tensor([-1], { dtype: "uint32" }), ArgumentError, "from 0 to 4294967295", "got -1"],
+    [() => t.tensor(new Float64Array([-Infinity]), { dtype: "int32" }), ArgumentError, "-Infinity"],
+    [() => t.full([2], 2 ** 32, { dtype: "uint32" }), ArgumentError, "full: uint32"],
+    [() => t.arange(-1, 2, 1, { dtype: "uint32" }), ArgumentError, "arange: uint32"],
+    [() => index(1).add(2 ** 31), ArgumentError, "add: int32", "2147483648"],
+    [() => t.where(t.tensor([true]), 2 ** 31, 1), ArgumentError, "where: int32"],
+    [() => t.pad(index(1), [[1, 1]], 3e9), ArgumentError, "pad: value: int32"],
+    [() => t.pad(zeros([2, 2]), [1, 1] as never), ArgumentError, "pad", "[1,1]"],
+    [() => t.pad(zeros([2]), null as never), ArgumentError, "pad", "null"],
+  ],
+  elementwise: [
+    [() => t.clip(zeros([2]), NaN, 1), ArgumentError, "clip: low", "NaN"],
+    [() => t.clip(zeros([2]), 0, undefined as unknown as null), ArgumentError, "clip: high"],
+    [() => t.pow(index(2), -1), ArgumentError, "pow", "-1", "cast"],
+    [() => t.isclose(zeros([2]), zeros([2]), { rtol: -1 }), ArgumentError, "isclose: rtol", "-1"],
+    [() => t.isclose(zeros([2]), zeros([2]), { atol: NaN }), ArgumentError, "isclose: atol"],
+    [() => (zeros([2]) as unknown as number) + 1, ArgumentError, "operators", "a.add(b)"],
+    [() => (zeros([2]) as unknown as number) > 0, ArgumentError, "a.less(b)", "itemSync()"],
+  ],
   matmul: [
     [() => t.matmul(zeros([2, 3]), zeros([2, 3])), ShapeError, "matmul", "[2, 3]"],
     [() => t.matmul(zeros([]), zeros([2])), ShapeError, "matmul", "scalar"],

@@ -90,6 +90,19 @@ export function castScalar(value: number, dtype: DType): number {
   }
 }
 
+/**
+ * The value as the dtype stores it, for values that a user gives: throws an `ArgumentError` for NaN and for numbers that
+ * an integer dtype cannot hold, where `castScalar` saturates. Fractions are cut off.
+ */
+export function checkScalar(value: number, dtype: DType, where: string): number {
+  const result = castScalar(value, dtype);
+  if (!isInteger(dtype) || Math.abs(value - result) < 1) return result;
+  const [low, high] = dtype === "int32" ? [-2147483648, 2147483647] : [0, 4294967295];
+  throw new ArgumentError(
+    `${where}: ${dtype} holds integers from ${low} to ${high}, got ${value}; take float64, or cast a tensor to saturate`,
+  );
+}
+
 /** Truncates toward zero and clamps to the range, as WebAssembly's saturating conversions do; NaN gives 0. */
 function saturate(value: number, low: number, high: number): number {
   if (Number.isNaN(value)) return 0;

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { DType, TypedArray } from "../base/dtype.ts";
+import { type DType, isFloat, type TypedArray } from "../base/dtype.ts";
 import { formatShape, type Shape, sizeOf } from "../base/shape.ts";
 import { tryReadTensorSync } from "./realize.ts";
 import type { Tensor } from "./tensor.ts";
@@ -36,14 +36,18 @@ function shown(size: number, abbreviate: boolean): (number | null)[] {
 
 function formatElement(value: number, dtype: DType): string {
   if (dtype === "bool") return value === 0 ? "false" : "true";
+  if (!isFloat(dtype)) return String(value);
   if (Number.isInteger(value) && Math.abs(value) < 1e7) {
-    return dtype.startsWith("float") ? `${Object.is(value, -0) ? "-0" : value}.` : String(value);
+    return `${Object.is(value, -0) ? "-0" : value}.`;
   }
   const digits = dtype === "float64" ? 8 : 5;
   const size = Math.abs(value);
   if (!Number.isFinite(value)) return String(value);
-  return size >= 1e-4 && size < 1e6 ? String(Number(value.toPrecision(digits))) : value
-    .toExponential(digits - 1);
+  // Digits before the point that are not shown would look like zeros.
+  return size >= 1e-4 && size < 10 ** Math.min(digits, 6)
+    ? String(Number(value.toPrecision(digits)))
+    : value
+      .toExponential(digits - 1);
 }
 
 function formatValues(data: TypedArray, shape: Shape, dtype: DType): string {

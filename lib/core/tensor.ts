@@ -5,7 +5,7 @@
  */
 
 import { type DType, isFloat, type TypedArray } from "../base/dtype.ts";
-import { ShapeError } from "../base/errors.ts";
+import { ArgumentError, ShapeError } from "../base/errors.ts";
 import type { PrimitiveName, PrimitiveParams } from "../base/primitives.ts";
 import { formatShape, type Shape, sizeOf } from "../base/shape.ts";
 import type { DeviceBuffer } from "../compiler/backend.ts";
@@ -158,6 +158,17 @@ export class Tensor {
     return this.toString();
   }
 
+  /**
+   * JavaScript calls it where an operator is written between tensors, which would give NaN or a text: throws an
+   * `ArgumentError`. As text, in a template, a tensor is its `toString()`.
+   */
+  [Symbol.toPrimitive](hint: string): string {
+    if (hint === "string") return this.toString();
+    throw new ArgumentError(
+      "operators such as + and < do not work on tensors: write a.add(b), a.less(b); `${a}` is its text, itemSync() its value",
+    );
+  }
+
   // Dtypes.
 
   /** The tensor in another dtype. See `cast`. */
@@ -279,6 +290,21 @@ export class Tensor {
     return comparison.isNaN(this);
   }
 
+  /** Whether each element is close to the other's: |this − other| ≤ atol + rtol·|other|. */
+  isclose(other: TensorLike, options?: comparison.CloseOptions): Tensor {
+    return comparison.isclose(this, other, options);
+  }
+
+  /** Whether all elements are close to the other's. */
+  allclose(other: TensorLike, options?: comparison.CloseOptions): Promise<boolean> {
+    return comparison.allclose(this, other, options);
+  }
+
+  /** This where the condition holds, else the other. */
+  where(condition: Tensor, other: TensorLike): Tensor {
+    return arithmetic.where(condition, this, other);
+  }
+
   /** Is neither infinite nor NaN. */
   isFinite(): Tensor {
     return comparison.isFinite(this);
@@ -379,6 +405,16 @@ export class Tensor {
   /** The tangent. */
   tan(): Tensor {
     return functions.tan(this);
+  }
+
+  /** The inverse sine. */
+  asin(): Tensor {
+    return functions.asin(this);
+  }
+
+  /** The inverse cosine. */
+  acos(): Tensor {
+    return functions.acos(this);
   }
 
   /** The inverse tangent. */
@@ -572,9 +608,24 @@ export class Tensor {
     return indexing.take(this, index, axis);
   }
 
-  /** Elements at an index tensor of the same rank, along an axis (PyTorch's gather). */
+  /** Elements at an index tensor of the same rank, along an axis, with broadcasting of the others. */
   takeAlongAxis(index: Tensor, axis: number): Tensor {
     return indexing.takeAlongAxis(this, index, axis);
+  }
+
+  /** Elements at an index tensor along an axis, as PyTorch's gather. */
+  gather(axis: number, index: Tensor): Tensor {
+    return indexing.gather(this, axis, index);
+  }
+
+  /** With updates added at the indices along an axis, as PyTorch's scatter_add. */
+  scatterAdd(axis: number, index: Tensor, updates: Tensor): Tensor {
+    return indexing.scatterAdd(this, axis, index, updates);
+  }
+
+  /** With slices added at the indices along an axis, as PyTorch's index_add. */
+  indexAdd(axis: number, index: Tensor, updates: Tensor): Tensor {
+    return indexing.indexAdd(this, axis, index, updates);
   }
 
   /** Sorted along an axis, stably; NaN last. */
@@ -597,6 +648,11 @@ export class Tensor {
   /** The matrix product, batched and broadcast over leading axes. */
   matmul(other: Tensor): Tensor {
     return contractions.matmul(this, other);
+  }
+
+  /** The products of all pairs of elements of two vectors. */
+  outer(other: Tensor): Tensor {
+    return contractions.outer(this, other);
   }
 
   /** The inner product of two vectors. */

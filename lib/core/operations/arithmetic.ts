@@ -5,8 +5,8 @@
  */
 
 import {
-  castScalar,
   checkDType,
+  checkScalar,
   type DType,
   isFloat,
   isInteger,
@@ -39,7 +39,7 @@ function scalarDType(value: number, other: DType): DType {
 export function asTensor(value: TensorLike, like: Tensor, where: string): Tensor {
   if (typeof value === "number") {
     const dtype = scalarDType(value, like.dtype);
-    return apply("full", { shape: [], dtype, value: castScalar(value, dtype) });
+    return apply("full", { shape: [], dtype, value: checkScalar(value, dtype, where) });
   }
   return checkTensor(value, where);
 }
@@ -215,8 +215,38 @@ export function remainder(a: TensorLike, b: TensorLike): Tensor {
   return apply("select", {}, signsDiffer(left, right), apply("add", {}, rest, right), rest);
 }
 
+/** Integers to the power of a known integer, by squaring. */
+function knownPower(x: Tensor, exponent: number): Tensor {
+  let result: Tensor | null = null;
+  for (let power = x, rest = exponent; rest > 0; rest = Math.floor(rest / 2)) {
+    if (rest % 2 === 1) result = result === null ? power : apply("mul", {}, result, power);
+    if (rest > 1) power = apply("mul", {}, power, power);
+  }
+  return result ?? apply("full", { shape: x.shape, dtype: x.dtype, value: 1 });
+}
+
+/** Integers to the power of integers, by squaring for all bits of the exponent. */
+function integerPower(x: Tensor, exponent: Tensor): Tensor {
+  const full = (value: number): Tensor => apply("full", { shape: x.shape, dtype: x.dtype, value });
+  const [zero, one] = [full(0), full(1)];
+  const isSet = (bit: number): Tensor =>
+    apply("less", {}, zero, apply("bitAnd", {}, exponent, full(2 ** bit)));
+  let result = one;
+  for (let bit = 0, power = x; bit < (x.dtype === "uint32" ? 32 : 31); bit++) {
+    result = apply("select", {}, isSet(bit), apply("mul", {}, result, power), result);
+    power = apply("mul", {}, power, power);
+  }
+  if (x.dtype === "uint32") return result;
+  // With a negative exponent only 1 and −1 have integers as powers; the others are cut to 0. 1/0 is 0, as a quotient by 0.
+  const isUnit = apply("equal", {}, apply("abs", {}, x), one);
+  const negative = apply("select", {}, isUnit, apply("select", {}, isSet(0), x, one), zero);
+  return apply("select", {}, apply("less", {}, exponent, zero), negative, result);
+}
+
 /**
- * a to the power of b, with broadcasting; integers as float32.
+ * a to the power of b, with broadcasting. Integers to the power of integers are integers, which wrap around; with
+ * exponents of a tensor that are negative, fractions are cut off. Throws an `ArgumentError` for integers to the power of
+ * a negative number.
  *
  * @example
  * ```ts
@@ -231,7 +261,14 @@ export function pow(a: TensorLike, b: TensorLike): Tensor {
     if (b === 1) return a;
     if (b === 0.5) return apply("sqrt", {}, a);
   }
-  return applyFloat("pow", a, b, "pow");
+  const [left, right] = broadcastPair(a, b, "pow");
+  if (isFloat(left.dtype)) return apply("pow", {}, left, right);
+  const base = left.dtype === "bool" ? cast(left, "int32") : left;
+  if (typeof b !== "number") return integerPower(base, cast(right, base.dtype));
+  if (b >= 0) return knownPower(base, b);
+  throw new ArgumentError(
+    `pow: integers to the power of ${b} are no integers; cast the tensor to float32 first`,
+  );
 }
 
 /**
@@ -287,7 +324,7 @@ export function where(condition: Tensor, a: TensorLike, b: TensorLike): Tensor {
   if (typeof a === "number" && typeof b === "number") {
     const dtype = Number.isInteger(a) && Number.isInteger(b) ? "int32" : "float32";
     const scalar = (value: number): Tensor =>
-      apply("full", { shape: [], dtype, value: castScalar(value, dtype) });
+      apply("full", { shape: [], dtype, value: checkScalar(value, dtype, "where") });
     return where(condition, scalar(a), scalar(b));
   }
   const [left, right] = broadcastPair(a, b, "where");

@@ -5,7 +5,7 @@
  */
 
 import { isFloat, promote } from "../../base/dtype.ts";
-import { DTypeError } from "../../base/errors.ts";
+import { ArgumentError, DTypeError } from "../../base/errors.ts";
 import type { BinaryName } from "../../base/primitives.ts";
 import { apply } from "../apply.ts";
 import type { Tensor, TensorLike } from "../tensor.ts";
@@ -120,6 +120,10 @@ export interface CloseOptions {
  */
 export function isclose(a: Tensor, b: TensorLike, options: CloseOptions = {}): Tensor {
   const { rtol = 1e-5, atol = 1e-8, equalNan = false } = options;
+  for (const [name, value] of Object.entries({ rtol, atol })) {
+    if (typeof value === "number" && value >= 0) continue;
+    throw new ArgumentError(`isclose: ${name} must be a number of at least 0, got ${value}`);
+  }
   checkTensor(a, "isclose");
   if (typeof b !== "number" && checkTensor(b, "isclose").dtype !== a.dtype) {
     throw new DTypeError(
@@ -128,7 +132,8 @@ export function isclose(a: Tensor, b: TensorLike, options: CloseOptions = {}): T
   }
   const [left, right] = broadcastPair(a, b, "isclose");
   const same = apply("equal", {}, left, right);
-  const [x, y] = [toFloat(left), toFloat(right)];
+  // Differences of 32-bit integers are exact in float64.
+  const [x, y] = [left, right].map((side) => isFloat(side.dtype) ? side : cast(side, "float64"));
   const difference = abs(x.sub(y));
   const within = logicalAnd(
     lessEqual(difference, abs(y).mul(rtol).add(atol)),

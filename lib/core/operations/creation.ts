@@ -6,8 +6,8 @@
 
 import {
   allocate,
-  castScalar,
   checkDType,
+  checkScalar,
   type DType,
   dtypeOf,
   type TypedArray,
@@ -100,7 +100,9 @@ export function tensor(data: NestedNumbers | TypedArray, options: TensorOptions 
   const boolean = values.length > 0 && values.every((v) => typeof v === "boolean");
   const dtype = options.dtype ?? (boolean ? "bool" : "float32");
   const elements = allocate(dtype, values.length);
-  for (let i = 0; i < values.length; i++) elements[i] = castScalar(Number(values[i]), dtype);
+  for (let i = 0; i < values.length; i++) {
+    elements[i] = checkScalar(Number(values[i]), dtype, "tensor");
+  }
   return fromHost(elements, shape, dtype);
 }
 
@@ -127,7 +129,7 @@ function fromTypedArray(data: TypedArray, options: TensorOptions): Tensor {
   }
   if (dtype === own && dtype !== "bool") return fromHost(data.slice(), shape, dtype);
   const elements = allocate(dtype, data.length);
-  for (let i = 0; i < data.length; i++) elements[i] = castScalar(Number(data[i]), dtype);
+  for (let i = 0; i < data.length; i++) elements[i] = checkScalar(Number(data[i]), dtype, "tensor");
   return fromHost(elements, shape, dtype);
 }
 
@@ -151,7 +153,11 @@ export function full(
   if (typeof value !== "number" && typeof value !== "boolean") {
     throw new ArgumentError(`full: expected a number, got ${String(value)}`);
   }
-  return apply("full", { shape: [...shape], dtype, value: castScalar(Number(value), dtype) });
+  return apply("full", {
+    shape: [...shape],
+    dtype,
+    value: checkScalar(Number(value), dtype, "full"),
+  });
 }
 
 /** Zeros of a shape; float32 by default. */
@@ -208,7 +214,7 @@ function ramp(count: number, from: number, step: number, dtype: DType): Tensor {
     return apply("iota", { shape: [count], dtype, axis: 0 });
   }
   const elements = allocate(dtype, count);
-  for (let i = 0; i < count; i++) elements[i] = castScalar(from + i * step, dtype);
+  for (let i = 0; i < count; i++) elements[i] = checkScalar(from + i * step, dtype, "arange");
   return fromHost(elements, [count], dtype);
 }
 
@@ -241,7 +247,7 @@ export function linspace(
     const value = fraction < 0.5
       ? start + fraction * (stop - start)
       : stop - (1 - fraction) * (stop - start);
-    elements[i] = castScalar(value, dtype);
+    elements[i] = checkScalar(value, dtype, "linspace");
   }
   return fromHost(elements, [count], dtype);
 }

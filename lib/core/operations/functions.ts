@@ -8,7 +8,8 @@ import { isFloat } from "../../base/dtype.ts";
 import type { UnaryName } from "../../base/primitives.ts";
 import { apply } from "../apply.ts";
 import type { Tensor, TensorLike } from "../tensor.ts";
-import { checkTensor, toFloat, where } from "./arithmetic.ts";
+import { checkTensor, maximum, minimum, toFloat, where } from "./arithmetic.ts";
+import { checkNumber } from "./checks.ts";
 
 /** A primitive on a float, or on an integer counted as float32. */
 function float(name: UnaryName, x: Tensor): Tensor {
@@ -390,9 +391,23 @@ export function cosh(x: Tensor): Tensor {
   return exp(y.sub(Math.LN2)).add(exp(y.neg().sub(Math.LN2)));
 }
 
+/** x where it is beyond a limit given as a number: the limit. A tensor as the limit takes part in the derivative. */
+function limit(
+  x: Tensor,
+  value: TensorLike | null,
+  isBeyond: (limit: number) => Tensor,
+  extremum: (x: Tensor, limit: Tensor) => Tensor,
+  what: string,
+): Tensor {
+  if (value === null) return x;
+  if (typeof value !== "number") return extremum(x, checkTensor(value, what));
+  return where(isBeyond(checkNumber(value, what)), value, x);
+}
+
 /**
- * x limited to the range from low to high; null is no limit. The derivative is 1 inside the range and at its ends, 0
- * outside, as in PyTorch's clamp.
+ * x limited to the range from low to high; null is no limit. NaN stays. The derivative is 1 inside the range and 0
+ * elsewhere; where limits are tensors, x and the limit share it at an end of the range. As PyTorch's clamp. Throws an
+ * `ArgumentError` for a limit that is NaN.
  *
  * @example
  * ```ts
@@ -402,6 +417,6 @@ export function cosh(x: Tensor): Tensor {
  */
 export function clip(x: Tensor, low: TensorLike | null, high: TensorLike | null): Tensor {
   checkTensor(x, "clip");
-  const above = low === null ? x : where(x.less(low), low, x);
-  return high === null ? above : where(above.greater(high), high, above);
+  const above = limit(x, low, (n) => x.lessEqual(n), maximum, "clip: low");
+  return limit(above, high, (n) => above.greaterEqual(n), minimum, "clip: high");
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { promote } from "../../base/dtype.ts";
+import { checkScalar, promote } from "../../base/dtype.ts";
 import { ArgumentError, AxisError, ShapeError } from "../../base/errors.ts";
 import {
   checkShape,
@@ -272,17 +272,21 @@ export function pad(
   value = 0,
 ): Tensor {
   checkTensor(x, "pad");
-  const amounts = padding.flat();
-  if (padding.length !== x.rank || amounts.some((n) => !Number.isInteger(n) || n < 0)) {
+  const amounts = Array.isArray(padding) ? padding.flat() : [];
+  if (
+    amounts.length !== 2 * x.rank || padding.length !== x.rank ||
+    amounts.some((n) => !Number.isInteger(n) || n < 0)
+  ) {
     throw new ArgumentError(
       `pad: expected one pair [before, after] of integers ≥ 0 for each of the ${x.rank} axes of ${
         formatShape(x.shape)
       }, got ${JSON.stringify(padding)}`,
     );
   }
+  const filler = checkScalar(value, x.dtype, "pad: value");
   const low = padding.map(([before]) => before);
   const high = padding.map(([, after]) => after);
-  return apply("pad", { low, high, interior: low.map(() => 0), value }, x);
+  return apply("pad", { low, high, interior: low.map(() => 0), value: filler }, x);
 }
 
 /**

@@ -352,6 +352,33 @@ case("crossEntropy", [x, t], lambda: F.cross_entropy(x, t), "classes")
 x, t = tensor([4]), ints([], 0, 4)
 case("crossEntropy", [x, t], lambda: F.cross_entropy(x, t), "one example")
 
+# Limits: the derivative at the ends, by numbers and by tensors.
+def edges():
+    return torch.tensor([-3.0, -1, -0.5, 0, 1, 2, 5])
+
+
+x = edges()
+case("clip", [x, -1, 2], lambda: x.clamp(-1, 2), "numbers")
+y = edges()
+case("clip", [y, 0, None], lambda: y.clamp(0), "low alone")
+z, low, high = edges(), torch.tensor(-1.0), torch.tensor([0.0, 2, 2, 0, 1, 3, -4])
+case("clip", [z, low, high], lambda: z.clamp(low, high), "tensors")
+case("clip", [torch.tensor([-3, 0, 7], dtype=torch.int32), -1, 5], lambda: torch.tensor([-1, 0, 5], dtype=torch.int32), "integers")
+
+# Powers of integers wrap around.
+i = torch.tensor([-7, -2, -1, 0, 1, 2, 3, 2**31 - 1, -(2**31)], dtype=torch.int32)
+j = torch.tensor([-(2**31), -3, -2, -1, 0, 1, 2, 5, 31, 33, 2**31 - 1], dtype=torch.int32)
+column = i[:, None]
+case("pow", [column, j], lambda: column ** j, "integers")
+for n in 0, 1, 2, 3, 20:
+    case("pow", [i, n], lambda: i ** n, f"integers to the power of {n}")
+case("pow", [2, j], lambda: 2 ** j, "2 to the power of integers")
+
+# Closeness.
+large, near = torch.tensor([2**24 + 1, 7, -5], dtype=torch.int32), torch.tensor([2**24, 7, -4], dtype=torch.int32)
+for options in {"rtol": 0, "atol": 0}, {"rtol": 0, "atol": 1}, {"rtol": 0.2}:
+    case("isclose", [large, near, options], lambda: torch.isclose(large, near, **options), f"integers {options}")
+
 print("[")
 print(",\n".join(json.dumps(entry, separators=(",", ":")) for entry in cases))
 print("]")
