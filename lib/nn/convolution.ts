@@ -7,6 +7,7 @@
 import { ArgumentError } from "../base/errors.ts";
 import { sizeOf } from "../base/shape.ts";
 import { checkCount, checkCounts } from "../core/operations/checks.ts";
+import { resolvePadding } from "../core/operations/conv_padding.ts";
 import {
   conv1d,
   conv2d,
@@ -56,6 +57,7 @@ export abstract class ConvLayer extends Module {
     this.stride = checkCounts(options.stride ?? 1, dimensions, 1, `${where}: stride`);
     this.dilation = checkCounts(options.dilation ?? 1, dimensions, 1, `${where}: dilation`);
     this.padding = options.padding ?? 0;
+    resolvePadding(this.padding, kernel, this.stride, this.dilation, where);
     this.groups = checkCount(options.groups ?? 1, 1, `${where}: groups`);
     if (inChannels % this.groups !== 0 || outChannels % this.groups !== 0) {
       throw new ArgumentError(

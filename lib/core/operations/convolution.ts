@@ -5,7 +5,7 @@
  */
 
 import { ArgumentError, ShapeError } from "../../base/errors.ts";
-import type { ConvParams, Padding } from "../../base/primitives.ts";
+import type { ConvParams } from "../../base/primitives.ts";
 import { formatShape, range } from "../../base/shape.ts";
 import { apply } from "../apply.ts";
 import { flip, permute, reshape, slice } from "../primitives/build.ts";
@@ -13,6 +13,7 @@ import { convOutputSizes } from "../primitives/contraction.ts";
 import type { Tensor } from "../tensor.ts";
 import { add, checkTensor } from "./arithmetic.ts";
 import { checkCount, checkCounts, checkRank, promoteFloats } from "./checks.ts";
+import { resolvePadding } from "./conv_padding.ts";
 
 /**
  * Zeros around the input: as many on every side, as many along each axis, [before, after] along each axis, "valid" for
@@ -101,55 +102,6 @@ function checkGroups(groups: number, channels: number, what: string, where: stri
   throw new ArgumentError(
     `${where}: ${channels} ${what} channels cannot be divided into ${groups} groups`,
   );
-}
-
-/** Pairs of padding from all the forms that users give. */
-function resolvePadding(
-  padding: ConvPadding,
-  kernel: readonly number[],
-  strides: readonly number[],
-  dilation: readonly number[],
-  where: string,
-): Padding[] {
-  if (padding === "valid") return kernel.map(() => [0, 0]);
-  if (padding === "same") {
-    if (strides.some((s) => s !== 1)) {
-      throw new ArgumentError(
-        `${where}: padding "same" needs stride 1, got ${
-          formatShape(strides)
-        }; give the padding in numbers`,
-      );
-    }
-    return kernel.map((k, i) => {
-      const total = (k - 1) * dilation[i];
-      const low = Math.floor(total / 2);
-      return [low, total - low];
-    });
-  }
-  if (Array.isArray(padding) && padding.length > 0 && padding.every((p) => Array.isArray(p))) {
-    const pairs = padding as readonly (readonly number[])[];
-    if (pairs.length === kernel.length) {
-      return pairs.map((pair, i) => {
-        const [low, high] = checkCounts(pair, 2, 0, `${where}: padding[${i}]`);
-        return [low, high];
-      });
-    }
-    throw new ArgumentError(
-      `${where}: padding has ${pairs.length} pairs; expected one for each of the ${kernel.length} spatial axes`,
-    );
-  }
-  if (typeof padding === "string") {
-    throw new ArgumentError(
-      `${where}: padding is "${padding}"; expected "same", "valid", a number, a list of numbers or of pairs`,
-    );
-  }
-  const counts = checkCounts(
-    padding as number | readonly number[],
-    kernel.length,
-    0,
-    `${where}: padding`,
-  );
-  return counts.map((p) => [p, p]);
 }
 
 /** Adds a bias to each channel and drops the axis of examples if there was none. */
