@@ -168,6 +168,10 @@ Deno.test("functionalCall replaces what is named and keeps the rest", async () =
   assertEquals(await net.forward(x).toArray(), [11, 22]);
 });
 
+Deno.test("functionalCall names what stands in the place of a module", () => {
+  assertThrows(() => functionalCall(null as never, {}), ArgumentError, "expected a Module");
+});
+
 Deno.test("functionalCall restores the module when forward throws", () => {
   const net = new Broken();
   const { factor } = net.inner;

@@ -85,7 +85,7 @@ Deno.test("every transform refuses arguments that are no trees of tensors", () =
       assert(error.message.startsWith(owner), `${name}: ${error.message}`);
     }
   }
-  assertThrows(() => stopGradient(loose(3)), TreeError);
+  assertThrows(() => stopGradient(loose(3)), TreeError, "stopGradient: expected a Tensor");
 });
 
 Deno.test("errors of the user's own function come out as they are", () => {
@@ -141,6 +141,7 @@ refuses("derivatives of what has none", [
   [() => hessian((y: Tensor) => y.sum())(whole), DTypeError],
 ]);
 
+const add = (a: Tensor, b: Tensor): Tensor => a.add(b);
 refuses("positions without an argument", [
   [() => grad((y: Tensor) => y.sum(), 1)(x), ArgumentError, "grad", "argument 1", "1 were given"],
   [() => grad((y: Tensor) => y.sum(), [0, -2])(x), ArgumentError, "argument -2"],
@@ -149,11 +150,11 @@ refuses("positions without an argument", [
   [() => jacrev((y: Tensor) => y, 2)(x), ArgumentError, "jacrev"],
   [() => jacfwd((y: Tensor) => y, [3])(x), ArgumentError, "jacfwd"],
   [() => hessian((y: Tensor) => y, NaN)(x), ArgumentError],
+  [() => grad(add, [0, -2])(x, x), ArgumentError, "grad: argnums [0, -2]", "twice"],
   [() => loose(jacrev((y: Tensor) => y))(), ArgumentError, "0 were given"],
 ]);
 
 const matrix = ones([2, 3]);
-const add = (a: Tensor, b: Tensor): Tensor => a.add(b);
 refuses("axes of vmap that do not fit", [
   [() => vmap(add)(matrix, ones([3, 3])), ShapeError, "vmap", "one size", "[2, 3]", "[3, 3]"],
   [() => vmap(add, [0, 1])(matrix, matrix), ShapeError, "vmap", "2", "3"],

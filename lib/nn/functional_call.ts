@@ -7,7 +7,8 @@
 import { ArgumentError, ShapeError } from "../base/errors.ts";
 import { formatShape, sameShape } from "../base/shape.ts";
 import { Tensor } from "../core/tensor.ts";
-import type { Module } from "./module.ts";
+import { describeValue } from "../core/tree.ts";
+import { Module } from "./module.ts";
 import { type Slot, stateOf } from "./state.ts";
 
 /** Slots by the tensor in them now: those that share one are tied. */
@@ -27,6 +28,11 @@ function replacements(
   module: Module,
   given: Readonly<Record<string, Tensor>>,
 ): [slot: Slot, value: Tensor][] {
+  if (!(module instanceof Module)) {
+    throw new ArgumentError(
+      `functionalCall: expected a Module as the first argument, got ${describeValue(module)}`,
+    );
+  }
   if (typeof given !== "object" || given === null || given instanceof Tensor) {
     throw new ArgumentError(
       `functionalCall: expected an object of tensors by name, got ${String(given)}`,

@@ -6,6 +6,7 @@
 
 import { isFloat } from "../base/dtype.ts";
 import { ArgumentError, DTypeError } from "../base/errors.ts";
+import { formatShape } from "../base/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { flattenTree } from "../core/tree.ts";
 
@@ -29,11 +30,17 @@ export function argumentPositions(
   where: string,
 ): number[] {
   const list = typeof argnums === "number" ? [argnums] : [...argnums];
-  return list.map((n) => {
+  const positions = list.map((n) => {
     const at = n < 0 ? n + count : n;
     if (Number.isInteger(n) && at >= 0 && at < count) return at;
     throw new ArgumentError(`${where}: argument ${n} was asked for, but ${count} were given`);
   });
+  if (new Set(positions).size < positions.length) {
+    throw new ArgumentError(
+      `${where}: argnums ${formatShape(list)} name an argument twice; name each once`,
+    );
+  }
+  return positions;
 }
 
 /** The chosen arguments, and the function of them alone. */

@@ -5,7 +5,7 @@
  */
 
 import { apply } from "../core/apply.ts";
-import { treeMap } from "../core/tree.ts";
+import { flattenTree, unflattenTree } from "../core/tree.ts";
 
 /**
  * The same values, whose derivative is zero for every transform. Takes a tree.
@@ -18,5 +18,6 @@ import { treeMap } from "../core/tree.ts";
  * ```
  */
 export function stopGradient<T>(tree: T): T {
-  return treeMap((x) => apply("stopGradient", {}, x), tree);
+  const { leaves, structure } = flattenTree(tree, "stopGradient");
+  return unflattenTree(structure, leaves.map((x) => apply("stopGradient", {}, x))) as T;
 }
