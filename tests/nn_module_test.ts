@@ -292,3 +292,25 @@ Deno.test("Sequential takes modules only", () => {
   const relu = ((x: Tensor) => x.relu()) as unknown as Layer;
   assertThrows(() => new Sequential(relu), ArgumentError, "layer 0");
 });
+
+Deno.test("printing a module shows its modules and the shapes of what they hold", () => {
+  class Net extends Module {
+    scale = parameter(ones([3]));
+    layers = new Sequential(new Linear(2, 3), new BatchNorm1d(3));
+    heads = [new Linear(3, 1, { bias: false })];
+    offsets = [buffer([1]), buffer([2, 3])];
+    forward(x: Tensor): Tensor {
+      return x;
+    }
+  }
+  assertEquals(
+    Deno.inspect(new Net()),
+    [
+      "Net, 21 parameters, scale [3], offsets.0 [1], offsets.1 [2]",
+      "  layers: Sequential",
+      "  layers.0: Linear, weight [3, 2], bias [3]",
+      "  layers.1: BatchNorm1d, weight [3], bias [3], running_mean [3], running_var [3]",
+      "  heads.0: Linear, weight [1, 3]",
+    ].join("\n"),
+  );
+});

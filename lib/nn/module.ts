@@ -98,6 +98,49 @@ export abstract class Module {
     return Object.fromEntries(stateOf(this).modules);
   }
 
+  /**
+   * The modules and the shapes of what they hold, one a line.
+   *
+   * @example
+   * ```ts
+   * import { Linear, ReLU, Sequential } from "@tangents/ntk/nn";
+   * console.log(new Sequential(new Linear(4, 8), new ReLU()));
+   * // Sequential, 40 parameters
+   * //   0: Linear, weight [8, 4], bias [8]
+   * //   1: ReLU
+   * ```
+   */
+  toString(): string {
+    const { slots, modules } = stateOf(this);
+    // A tensor in an array or object belongs to the module around it, the one with the longest path.
+    const inside = (name: string, path: string): boolean =>
+      path === "" || name.startsWith(`${path}.`);
+    const ownerOf = (name: string): string =>
+      modules.map(([path]) => path).filter((path) => inside(name, path))
+        .reduce((a, b) => a.length >= b.length ? a : b);
+    const lines = modules.map(([path, module]) => {
+      const own = slots.filter(({ name }) => ownerOf(name) === path);
+      const shapes = own.map(({ name, get }) =>
+        `${path === "" ? name : name.slice(path.length + 1)} ${formatShape(get().shape)}`
+      );
+      const title = path === ""
+        ? `${module.constructor.name}, ${this.parameterCount()} parameters`
+        : `  ${path}: ${module.constructor.name}`;
+      return [title, ...shapes].join(", ");
+    });
+    return lines.join("\n");
+  }
+
+  /** What `console.log` shows in Deno. */
+  [Symbol.for("Deno.customInspect")](): string {
+    return this.toString();
+  }
+
+  /** What `console.log` shows in Node. */
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    return this.toString();
+  }
+
   /** Sets training mode here and below; returns the module. */
   train(mode = true): this {
     for (const [, module] of stateOf(this).modules) module.training = mode;
