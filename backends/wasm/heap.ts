@@ -175,7 +175,7 @@ export class Heap {
           this.#range.limit - this.#range.start
         } bytes are in use, and the largest free block has ${
           this.#largest() * heapAlignment
-        } bytes; dispose buffers that are no longer needed, or work in smaller tiles`,
+        } bytes; dispose of tensors that are no longer needed (of dropped ones memory comes back only where the program awaits), or work in smaller tiles`,
       );
     }
     if (joins) {
