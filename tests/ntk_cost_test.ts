@@ -1,17 +1,15 @@
 /** What the kernel's programs compute: sizes of what they hold, and the counted operations that "auto" goes by. */
 import { assert, assertEquals } from "@std/assert";
-import { buildProgram } from "../lib/compiler/build.ts";
-import { lower } from "../lib/compiler/lower.ts";
 import { countOperations } from "../lib/compiler/print.ts";
 import type { Program } from "../lib/compiler/program.ts";
-import { simplify } from "../lib/compiler/simplify.ts";
 import { chooseMethod } from "../lib/ntk/choose.ts";
 import { computes, type NtkCompute } from "../lib/ntk/compute.ts";
-import { methodNames, methods, type NtkMethod } from "../lib/ntk/methods.ts";
-import { kernelProblem, type NetworkFunction } from "../lib/ntk/problem.ts";
+import { methodNames, type NtkMethod } from "../lib/ntk/methods.ts";
+import { kernelProblem } from "../lib/ntk/problem.ts";
 import { conv2d, logSoftmax, relu, type Tensor, tensor } from "../mod.ts";
 import { Conv2d, functionalCall, Linear, Module } from "../lib/nn/mod.ts";
 import { randomSource } from "./helpers/differences.ts";
+import { type KernelCase as Case, kernelProgram, largestResult } from "./helpers/kernel_program.ts";
 
 const random = randomSource(3);
 
@@ -20,28 +18,8 @@ function uniform(...shape: number[]): Tensor {
   return tensor(Float32Array.from({ length: size }, () => 2 * random() - 1), { shape });
 }
 
-interface Case {
-  // deno-lint-ignore no-explicit-any -- every network has its own trees
-  f: NetworkFunction<any, any>;
-  params: unknown;
-  x1: unknown;
-  x2: unknown;
-}
-
-function programOf({ f, params, x1, x2 }: Case, method: NtkMethod, compute: NtkCompute): Program {
-  const problem = kernelProblem(f, params, x1, x2, undefined, { compute });
-  return simplify(buildProgram([methods[method](problem)]).program);
-}
-
-const sizeOf = (shape: readonly number[]): number => shape.reduce((n, s) => n * s, 1);
-
-/** Elements of the largest intermediate or final result, before and after lowering. */
-function largestResult(program: Program): number {
-  const inputs = new Set(program.inputs);
-  const nodes = program.nodes.filter((_, id) => !inputs.has(id)).map(({ shape }) => sizeOf(shape));
-  const buffers = lower(program).buffers.map(({ length }) => length);
-  return Math.max(...nodes, ...buffers);
-}
+const programOf = (network: Case, method: NtkMethod, compute: NtkCompute): Program =>
+  kernelProgram(network, method, { compute });
 
 class Small extends Module {
   conv = new Conv2d(1, 2, 3);

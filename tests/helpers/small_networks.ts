@@ -249,6 +249,13 @@ export const smallNetworks: Readonly<Record<string, SmallNetwork>> = {
     x1: tokens([[0, 1, 1], [4, 2, 0]]),
     x2: tokens([[3, 3, 1], [0, 1, 2], [4, 4, 4]]),
   },
+  "a table read by index and by slices": {
+    f: ({ e }, x) =>
+      take(e, x).add(e.slice([1, 4])).tanh().mul(take(e.slice([0, 5, 2]), x.sub(2).abs())),
+    params: { e: uniform(5, 2) },
+    x1: tokens([[0, 1, 1], [4, 2, 0]]),
+    x2: tokens([[3, 3, 1], [0, 1, 2], [4, 4, 4]]),
+  },
   "a product of parameters read by index": {
     f: ({ u, v }, x) => take(u.matmul(v), x).mean(0),
     params: { u: uniform(5, 2), v: uniform(2, 3) },

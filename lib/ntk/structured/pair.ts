@@ -20,7 +20,7 @@ import { apply } from "../../core/apply.ts";
 import { binary, broadcast, reshape, scale } from "../../core/primitives/build.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import type { OutputForm } from "../compute.ts";
-import { axisLabels, readLabel, singleLabel, withoutRange } from "./parts.ts";
+import { axisLabels, indexWithin, readLabel, singleLabel, withoutRange } from "./parts.ts";
 import {
   axisSize,
   type Factor,
@@ -189,15 +189,22 @@ function restrict(joint: Joint, side: "a" | "b", axis: number, range: Axis<"rang
   joinLabels(joint, axis);
 }
 
-/** The entries of a plain axis that the other term reads by index. */
+/** The entries of an axis that the other term reads by index: of a slice, those that lie in it. */
 function readByIndex(joint: Joint, side: "a" | "b", axis: number, index: Factor): void {
-  widen(joint, side, axis);
   const label = single(joint, side, axis);
   const { scale, factors, axes } = joint[side];
-  const read: ParameterAxis = { kind: "index", index, size: axisSize(axes[axis]) };
+  const own = axes[axis];
+  let place = index;
+  if (own.kind === "range") {
+    const { start, step } = own;
+    const within = indexWithin(index, { start, step, count: label.size }, joint.dtype);
+    place = within.index;
+    joint.factors.push(within.inside);
+  }
+  const read: ParameterAxis = { kind: "index", index, size: axisSize(own) };
   joint[side] = {
     scale,
-    factors: factors.map((factor) => readLabel(factor, label, index)),
+    factors: factors.map((factor) => readLabel(factor, label, place)),
     axes: axes.map((other, i) => i === axis ? read : other),
   };
 }

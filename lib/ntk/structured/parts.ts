@@ -9,8 +9,10 @@ import { contractPair, type Labeled, sumLabels } from "../../core/operations/lab
 import { diagonal } from "../../core/operations/shapes.ts";
 import { apply } from "../../core/apply.ts";
 import {
+  binary,
   broadcast,
   full,
+  fullLike,
   moveAxis,
   pad,
   permute,
@@ -79,6 +81,25 @@ export function readLabel(factor: Factor, label: Label, index: Factor): Factor {
   return withoutRepeats(
     factorOf(part, factor.labels.map((l) => l === label ? index.labels : [l])),
   );
+}
+
+/**
+ * An index into positions start, start + step, … (`count` of them) of what it indexed before: which of these it reads, and
+ * 1 where it reads one, else 0.
+ */
+export function indexWithin(
+  { tensor, labels }: Factor,
+  { start, step, count }: { start: number; step: number; count: number },
+  dtype: Tensor["dtype"],
+): { index: Factor; inside: Factor } {
+  const offset = tensor.sub(start);
+  const among = offset.greaterEqual(0).mul(offset.less(count * step));
+  const on = step === 1 ? among : among.mul(offset.remainder(step).equal(0));
+  const place = step === 1 ? offset : binary("quotient", offset, fullLike(offset, step));
+  return {
+    index: { tensor: place.clip(0, count - 1), labels },
+    inside: { tensor: cast(on, dtype), labels },
+  };
 }
 
 /** The product of factors as one; labels that are not kept are summed. */

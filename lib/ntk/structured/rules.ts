@@ -11,12 +11,11 @@
 import type { PrimitiveName } from "../../base/primitives.ts";
 import { invertPermutation } from "../../base/shape.ts";
 import { ruleOf } from "../../core/apply.ts";
-import { cast } from "../../core/operations/arithmetic.ts";
 import { fullLike, slice } from "../../core/primitives/build.ts";
 import { groupedPatches } from "../../core/primitives/contraction.ts";
 import type { Application } from "../../core/primitives/rule.ts";
 import type { Tensor } from "../../core/tensor.ts";
-import { axisLabels, mergeDigits, plainAxes, readPart, singleLabel } from "./parts.ts";
+import { axisLabels, indexWithin, mergeDigits, plainAxes, readPart, singleLabel } from "./parts.ts";
 import {
   axisSize,
   type Factor,
@@ -210,12 +209,11 @@ function restrictAxis(term: Term, at: number, before: number, size: number): Ter
       return withAxis(result, at, { kind: "range", labels, start, step: axis.step, size });
     }
     case "index": {
-      const { tensor, labels } = axis.index;
-      const inside = tensor.greaterEqual(before).mul(tensor.less(before + size));
-      const mask = { tensor: cast(inside, term.factors[0].tensor.dtype), labels };
-      const index = { tensor: tensor.sub(before).clip(0, size - 1), labels };
+      const places = { start: before, step: 1, count: size };
+      const { dtype } = term.factors[0].tensor;
+      const { index, inside } = indexWithin(axis.index, places, dtype);
       const result = withAxis(term, at, { kind: "index", index, size });
-      return { ...result, factors: [...term.factors, mask] };
+      return { ...result, factors: [...term.factors, inside] };
     }
   }
 }

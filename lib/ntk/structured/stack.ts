@@ -34,14 +34,10 @@ function signatureOf(term: Term, shared: readonly Label[]): string {
   return [...axes, "·", ...factors].join(";");
 }
 
-/** Whether two terms of one structure have the same tensors. */
-function sameTensors(a: Term, b: Term): boolean {
-  return a.factors.every(({ tensor }, i) => tensor === b.factors[i].tensor) &&
-    a.axes.every((axis, i) => {
-      const other = b.axes[i];
-      return axis.kind !== "index" || other.kind !== "index" ||
-        axis.index.tensor === other.index.tensor;
-    });
+/** A text that two terms of one structure share only if they have the same tensors. */
+function tensorsOf({ factors, axes }: Term): string {
+  const indices = axes.flatMap((axis) => axis.kind === "index" ? [axis.index] : []);
+  return [...factors, ...indices].map(({ tensor }) => tensor.id).join();
 }
 
 /** The terms in groups of one structure. */
@@ -60,13 +56,13 @@ function groupTerms(terms: readonly Term[], shared: readonly Label[]): Term[][] 
 export function addEqual(terms: readonly Term[], shared: readonly Label[] = []): Term[] {
   if (terms.length < 2) return [...terms];
   return groupTerms(terms, shared).flatMap((group) => {
-    const distinct: Term[] = [];
+    const distinct = new Map<string, Term>();
     for (const term of group) {
-      const known = distinct.findIndex((other) => sameTensors(other, term));
-      if (known < 0) distinct.push(term);
-      else distinct[known] = { ...distinct[known], scale: distinct[known].scale + term.scale };
+      const key = tensorsOf(term);
+      const known = distinct.get(key);
+      distinct.set(key, known === undefined ? term : { ...known, scale: known.scale + term.scale });
     }
-    return distinct;
+    return [...distinct.values()];
   });
 }
 
