@@ -97,7 +97,7 @@ const scaleOf = (kernel: Tensor): number => Math.max(1e-3, largestOf(kernel.data
 const runs = Number(Deno.env.get("RUNS") ?? 24);
 const seed = Number(Deno.env.get("SEED") ?? 1);
 
-Deno.test("the three methods agree on random networks, in float64 and in float32", async () => {
+Deno.test("the three methods agree on random networks, in float64, in float32 and in both", async () => {
   await fc.assert(
     fc.asyncProperty(draws(6), inputs, fc.nat(4 * 27 - 1), async (draws, input, form) => {
       const random = randomSource(input.seed);
@@ -120,16 +120,26 @@ Deno.test("the three methods agree on random networks, in float64 and in float32
         [x1, x2 ?? x1].map(async (x) => scaleOf(await empiricalNtk(f, params, x))),
       );
       const size = Math.max(0.01, Math.sqrt(sizes[0] * sizes[1]));
-      const low = { params: asDType(params, "float32"), x1: asDType(x1, "float32") };
+      const names = Object.keys(params);
+      const mixed = names.map((name, i) => [name, params[name].to(i % 2 ? "float64" : "float32")]);
       const low2 = x2 === null ? null : asDType(x2, "float32");
-      const single = (p: typeof params, x: Example): Tensor => f(p, x).to("float32");
-      let lost = 1e-5;
-      for (const method of methods) {
-        const kernel = await empiricalNtk(single, low.params, low.x1, low2, { ...options, method });
-        assertKernel(kernel, valuesOf(first), lost, size, `${method}, float32`);
-        if (method !== methods[0]) continue;
-        const data = kernel.dataSync().map((value, i) => value - first.dataSync()[i]);
-        lost = Math.max(1e-6, 4 * largestOf(data) / size);
+      for (
+        const [what, p, dtype] of [
+          ["float32", asDType(params, "float32"), "float32"],
+          ["mixed dtypes", Object.fromEntries(mixed) as typeof params, "float64"],
+        ] as const
+      ) {
+        const single = (p: typeof params, x: Example): Tensor => f(p, x).to(dtype);
+        let lost = 1e-5;
+        for (const method of methods) {
+          const given = { ...options, method };
+          const kernel = await empiricalNtk(single, p, asDType(x1, "float32"), low2, given);
+          assertEquals(kernel.dtype, dtype);
+          assertKernel(kernel, valuesOf(first), lost, size, `${method}, ${what}`);
+          if (method !== methods[0]) continue;
+          const data = kernel.dataSync().map((value, i) => value - first.dataSync()[i]);
+          lost = Math.max(1e-6, 4 * largestOf(data) / size);
+        }
       }
     }),
     { numRuns: runs, seed },

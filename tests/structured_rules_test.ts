@@ -164,8 +164,8 @@ const cases: Record<string, Case> = {
     },
     params: { w: uniform(3, 3), u: uniform(3) },
     x: uniform(2, 4),
-    // The first product is with u·0, which depends on u; h at the first step is a use like the others.
-    terms: { w: 4, u: 5 },
+    // The first product is with u·0: neither it nor that use of u has an effect.
+    terms: { w: 3, u: 4 },
   },
   "selections by conditions on the input": {
     f: ({ u, v }, x) => where(x.greater(0), u, v).mul(x).exp(),

@@ -65,7 +65,8 @@ function follow(step: Step, slot: number, terms: readonly Term[], arrivals: Arri
   for (const term of terms) {
     try {
       const inner = structureOf(application, slot, term);
-      if (inner !== null) arrivals.add(inputs[slot], inner, reason);
+      // A recurrence that starts from zeros has a first use without effect.
+      if (inner !== null && inner.scale !== 0) arrivals.add(inputs[slot], inner, reason);
     } catch (error) {
       if (!(error instanceof Unstructured)) throw error;
       reason ??= error.message;
