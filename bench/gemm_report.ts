@@ -12,6 +12,7 @@ import {
   randomNumbers,
   transposed,
 } from "../tests/wasm_gemm_harness.ts";
+import type { GemmKernel } from "../backends/wasm/gemm.ts";
 import { arithmeticCeiling } from "./ceiling.ts";
 
 const flags = new Set(Deno.args.filter((argument) => argument.startsWith("--")));
@@ -158,6 +159,16 @@ const products: Record<string, Omit<Product, "dtype">> = {
   },
 };
 
+/** How a product is computed, in a few words. */
+function describe(plan: GemmKernel["plan"]): string {
+  if (plan.kind === "winograd") return `winograd, ${plan.images * plan.bands} tasks`;
+  const { kind, swap, tasks, directA, directB, wholeB, packA, packB, depthSplits } = plan;
+  const right = directB ? "direct" : `${packB}${wholeB ? ", whole" : ""}`;
+  return `${kind}${swap ? " swapped" : ""}, ${tasks} tasks, A ${
+    directA ? "direct" : packA
+  }, B ${right}${depthSplits > 1 ? `, ${depthSplits} sums` : ""}`;
+}
+
 const limit = ceiling();
 console.log(`${dtype}, ${relaxed ? "relaxed" : "strict"}: ceiling ${limit.toFixed(1)} GFLOP/s`);
 for (const [name, product] of Object.entries(products)) {
@@ -174,7 +185,6 @@ for (const [name, product] of Object.entries(products)) {
   prepared.run();
   const cold = (performance.now() - from) / 1000;
   const seconds = bestSeconds(() => prepared.run());
-  const { kind, swap, tasks, directB, packA, packB, depthSplits } = prepared.kernel.plan;
   const rate = operations / seconds / 1e9;
   const bytes = (a.length + b.length + c.length) * (dtype === "float32" ? 4 : 8);
   console.log(
@@ -182,10 +192,6 @@ for (const [name, product] of Object.entries(products)) {
       (100 * rate / limit).toFixed(0).padStart(3)
     } %  cold ${(operations / cold / 1e9).toFixed(1).padStart(5)}  ${
       (bytes / seconds / 1e9).toFixed(1).padStart(5)
-    } GB/s  ${(seconds * 1000).toFixed(3).padStart(8)} ms  ${kind}${
-      swap ? " swapped" : ""
-    }, ${tasks} tasks, A ${packA}, B ${directB ? "direct" : packB}${
-      depthSplits > 1 ? `, ${depthSplits} sums` : ""
-    }`,
+    } GB/s  ${(seconds * 1000).toFixed(3).padStart(8)} ms  ${describe(prepared.kernel.plan)}`,
   );
 }

@@ -9,6 +9,8 @@ import {
   offsetTable,
 } from "../backends/wasm/gemm.ts";
 
+import type { Window } from "../backends/wasm/gemm_shape.ts";
+
 /** One axis: the dimensions that it is made of, and an operand's strides along them, in elements. */
 export interface AxisView {
   readonly dims: readonly number[];
@@ -31,6 +33,8 @@ export interface Product {
   readonly c: MatrixView;
   readonly accumulate?: boolean;
   readonly relaxed?: boolean;
+  /** What is known of a convolution. */
+  readonly window?: Window;
 }
 
 /** An axis of one dimension. */
@@ -90,6 +94,7 @@ export function prepare(product: Product, shared = false): Prepared {
     c: layout(c),
     accumulate: product.accumulate ?? false,
     relaxed: product.relaxed ?? true,
+    window: product.window,
   };
   // The memory's size is known once the kernel is, and the import's minimum may be smaller.
   module.importMemory("env", "memory", 1, maximumPages, shared);

@@ -4,6 +4,7 @@ import { axisLayout, emitGemm, GemmCache, offsetTable } from "../backends/wasm/g
 import { balancedSplit } from "../backends/wasm/gemm_shape.ts";
 import {
   axis,
+  type AxisView,
   dense,
   type MatrixView,
   prepare,
@@ -23,13 +24,13 @@ function check(name: string, product: Product, seed = 1): string {
   const { value, magnitude } = referenceProduct(product, a, b, before);
   const inputs = [a.slice(), b.slice()];
   prepared.run();
-  const plan = `${name}: ${JSON.stringify(prepared.kernel.plan)}`;
+  const described = `${name}: ${JSON.stringify(prepared.kernel.plan)}`;
   const epsilon = product.dtype === "float32" ? 2 ** -24 : 2 ** -53;
   for (let i = 0; i < value.length; i++) {
     // Sixteen roundings of the sum of magnitudes: sums are random walks, far below the bound k.
     const allowed = 16 * epsilon * magnitude[i];
     if (!(Math.abs(c[i] - value[i]) <= allowed)) {
-      throw new Error(`${plan}: element ${i} is ${c[i]}, not ${value[i]}`);
+      throw new Error(`${described}: element ${i} is ${c[i]}, not ${value[i]}`);
     }
   }
   assertEquals(a.every((x, i) => x === inputs[0][i]), true, `${name}: A was written to`);
@@ -37,9 +38,13 @@ function check(name: string, product: Product, seed = 1): string {
   const once = c.slice();
   c.set(before);
   prepared.run(1, true);
-  assert(once.every((x, i) => Object.is(x, c[i])), `${plan}: results depend on the cut into tasks`);
-  const { kind, directA, wholeB } = prepared.kernel.plan;
-  return kind !== "outer" ? kind : `outer${wholeB ? ", B whole" : directA ? ", A direct" : ""}`;
+  assert(
+    once.every((x, i) => Object.is(x, c[i])),
+    `${described}: results depend on the cut into tasks`,
+  );
+  const { plan } = prepared.kernel;
+  if (plan.kind !== "outer") return plan.kind;
+  return `outer${plan.wholeB ? ", B whole" : plan.directA ? ", A direct" : ""}`;
 }
 
 const dtypes = ["float32", "float64"] as const;
@@ -244,6 +249,69 @@ Deno.test("gemm: convolutions read overlapping patches", () => {
     }
   }
 });
+
+Deno.test("gemm: convolutions with few multiplications", () => {
+  let seed = 0;
+  for (
+    const [images, channels, outputs, height, width] of [
+      [1, 8, 8, 12, 12],
+      [3, 8, 13, 13, 11],
+      [2, 17, 32, 16, 20],
+      [5, 9, 21, 7, 8],
+      [2, 48, 40, 29, 30],
+      [2, 33, 8, 10, 14],
+      [35, 8, 9, 4, 4],
+    ]
+  ) {
+    for (const relaxed of [true, false]) {
+      // Images with rows and planes that are longer than needed, and outputs within a larger buffer.
+      const [rowPitch, outputPitch] = [width + 2 + seed % 3, width + seed % 2 * 4];
+      const plane = rowPitch * (height + 2);
+      const outputPlane = outputPitch * height;
+      const flipped = seed % 3 === 1;
+      const kind = check(`${images} x ${channels} -> ${outputs}, ${height} x ${width}`, {
+        dtype: "float32",
+        // A flipped filter, as in the gradient of the input.
+        a: flipped
+          ? { ...dense(1, outputs, 9 * channels), start: 8, columns: taps(channels, [9, -3, -1]) }
+          : { ...dense(1, outputs, 9 * channels), columns: taps(channels, [9, 3, 1]) },
+        b: {
+          length: images * channels * plane,
+          batch: axis(1, 0),
+          rows: taps(channels, [plane, rowPitch, 1]),
+          columns: {
+            dims: [images, height, width],
+            strides: [channels * plane, rowPitch, 1],
+          },
+        },
+        c: {
+          length: images * outputs * outputPlane,
+          batch: axis(1, 0),
+          rows: axis(outputs, outputPlane),
+          columns: {
+            dims: [images, height, width],
+            strides: [outputs * outputPlane, outputPitch, 1],
+          },
+        },
+        window: {
+          images,
+          channels,
+          height,
+          width,
+          rowBytes: 4 * rowPitch,
+          outputRowBytes: 4 * outputPitch,
+        },
+        relaxed,
+      }, seed++);
+      assertEquals(kind, "winograd");
+    }
+  }
+});
+
+/** The axis of a convolution's sum: channels, and the rows and columns of a 3 × 3 window. */
+function taps(channels: number, strides: readonly number[]): AxisView {
+  return { dims: [channels, 3, 3], strides };
+}
 
 Deno.test("gemm: views that run backward", () => {
   check("flipped", {

@@ -16,6 +16,7 @@ import {
   type GemmKernel,
   offsetTable,
 } from "./gemm.ts";
+import type { Window } from "./gemm_shape.ts";
 
 /** A word of a descriptor that holds the address of a view's first element. */
 export interface ViewEntry {
@@ -65,6 +66,27 @@ export interface EmittedContract {
   readonly tables: readonly TableEntry[];
 }
 
+/** What makes a contraction a convolution with 3 × 3 windows and stride 1, if it is one. */
+function windowOf(kernel: ContractKernel, bytes: number): Window | undefined {
+  const { batch, n, k, b, out } = kernel;
+  if (batch.length > 0 || k.length !== 3 || n.length < 2 || k[1] !== 3 || k[2] !== 3) {
+    return undefined;
+  }
+  const [height, width] = n.slice(-2);
+  const [, rowStep, columnStep] = b.strides.slice(0, 3);
+  const [row, column] = b.strides.slice(-2);
+  const [outputRow, outputColumn] = out.strides.slice(-2);
+  if (rowStep !== row || columnStep !== 1 || column !== 1 || outputColumn !== 1) return undefined;
+  return {
+    images: sizeOf(n.slice(0, -2)),
+    channels: k[0],
+    height,
+    width,
+    rowBytes: row * bytes,
+    outputRowBytes: outputRow * bytes,
+  };
+}
+
 /**
  * Emits a contraction.
  *
@@ -97,6 +119,7 @@ export function emitContract(
     a: { rows: axisLayout(m, a[1]), columns: axisLayout(k, a[2]) },
     b: { rows: axisLayout(k, b[1]), columns: axisLayout(n, b[2]) },
     c: { rows: axisLayout(m, c[1]), columns: axisLayout(n, c[2]) },
+    window: windowOf(kernel, bytes),
     accumulate: false,
     relaxed,
   }, cache);

@@ -17,6 +17,8 @@ import { planGemm } from "./gemm_plan.ts";
 import type { AxisLayout, GemmPlan, GemmShape } from "./gemm_shape.ts";
 import { emitPartialSums } from "./gemm_store.ts";
 import { scratchLayout, unitFunction } from "./gemm_unit.ts";
+import { emitWinograd } from "./winograd.ts";
+import type { WinogradPlan } from "./winograd_plan.ts";
 
 export { gemmDescriptor, gemmDescriptorLength } from "./gemm_descriptor.ts";
 export type { AxisLayout, GemmPlan, GemmShape, OperandLayout } from "./gemm_shape.ts";
@@ -41,7 +43,7 @@ export interface GemmKernel {
   /** Bytes of memory shared by all threads, often none, at an address divisible by 16. */
   readonly workspaceBytes: number;
   /** How the product is computed. */
-  readonly plan: GemmPlan;
+  readonly plan: GemmPlan | WinogradPlan;
 }
 
 /** Kernels and functions already in a module: one for each ModuleBuilder. */
@@ -101,6 +103,16 @@ export function emitGemm(module: ModuleBuilder, shape: GemmShape, cache: GemmCac
   const key = JSON.stringify(shape);
   const found = cache.kernels.get(key);
   if (found !== undefined) return found;
+  const convolution = emitWinograd(
+    module,
+    cache.functions,
+    `winograd ${cache.kernels.size}`,
+    shape,
+  );
+  if (convolution !== null) {
+    cache.kernels.set(key, convolution);
+    return convolution;
+  }
   const plan = planGemm(shape);
   const numeric = numericOf(shape.dtype, shape.relaxed);
   const name = `gemm ${cache.kernels.size}`;

@@ -162,7 +162,12 @@ export function packPanelsFunction(
 }
 
 /** Transposes a square of vectors, in place. */
-function emitTranspose(f: FunctionBuilder, numeric: Numeric, rows: Local[], spare: Local[]): void {
+export function emitTranspose(
+  f: FunctionBuilder,
+  numeric: Numeric,
+  rows: readonly Local[],
+  spare: readonly Local[],
+): void {
   const shuffle = (a: Local, b: Local, lanes: number[], to: Local) =>
     f.get(a).get(b).shuffle32(lanes).set(to);
   if (numeric.dtype === "float64") {

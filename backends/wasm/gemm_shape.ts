@@ -17,6 +17,22 @@ export interface OperandLayout {
   readonly columns: AxisLayout;
 }
 
+/**
+ * What is known of a product that is a convolution with 3 × 3 windows and stride 1: A's columns and B's rows are
+ * (channel, window's row, window's column), B's columns and C's are (image, row, column), and neighbours in a row of B and
+ * of C are one element apart.
+ */
+export interface Window {
+  readonly images: number;
+  readonly channels: number;
+  /** Rows and columns of the output. */
+  readonly height: number;
+  readonly width: number;
+  /** Bytes from one row to the next of the input, and of the output. */
+  readonly rowBytes: number;
+  readonly outputRowBytes: number;
+}
+
 /** A batch of matrix products over strided views: C[b, m, n] (+)= Σ_k A[b, m, k] · B[b, k, n]. */
 export interface GemmShape {
   readonly dtype: "float32" | "float64";
@@ -30,6 +46,8 @@ export interface GemmShape {
   readonly b: OperandLayout;
   /** C's rows are m, its columns n. No two of its elements may share an address. */
   readonly c: OperandLayout;
+  /** Where the product is a convolution. */
+  readonly window?: Window;
   /** Whether the product is added to what C holds. */
   readonly accumulate: boolean;
   /** Whether multiply-adds may be fused where the processor can: faster, and reproducible only on like processors. */

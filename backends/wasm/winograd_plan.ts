@@ -1,0 +1,79 @@
+/** When convolutions are computed by F(2 × 2, 3 × 3), and how they are cut. */
+import { balancedSplit, type GemmShape, type Split } from "./gemm_shape.ts";
+
+/** Everything that code emission needs to know. */
+export interface WinogradPlan {
+  readonly kind: "winograd";
+  readonly images: number;
+  readonly channels: number;
+  readonly outputs: number;
+  /** Output channels in panels of the microkernel's rows. */
+  readonly rows: Split;
+  /** Size of the outputs, and how many groups of 4 × 4 cover it. */
+  readonly height: number;
+  readonly width: number;
+  readonly groupRows: number;
+  readonly groupColumns: number;
+  /** Rows of groups in a band, but for the last band, which takes the rest; bands of an image. */
+  readonly groupsInBand: number;
+  readonly bands: number;
+  /** Panels of two vectors, four tiles each, in the largest band. */
+  readonly panels: number;
+  /** Bytes of each of the sixteen parts of U, V and M. */
+  readonly filterBytes: number;
+  readonly inputBytes: number;
+  readonly outputBytes: number;
+  /** Bytes from one row to the next of the input, and of the output. */
+  readonly rowBytes: number;
+  readonly outputRowBytes: number;
+}
+
+/** Channels on each side below which transforms take longer than they save. */
+const leastChannels = 8;
+/** Outputs of a channel below which transforming the filters takes longer than it saves. */
+const leastPositions = 128;
+/** Bytes of a band's V and M, which the second-level cache holds. */
+const bandBytes = 384 * 1024;
+const mostBandBytes = 1024 * 1024;
+/** Elements of a filter, without its windows: beyond, U does not fit into the second-level cache. */
+const mostFilters = 1 << 14;
+/** Computed outputs over wanted ones. */
+const mostWaste = 1.4;
+
+/** The plan of a convolution, or null where matrix products over its patches are faster. */
+export function planWinograd(shape: GemmShape): WinogradPlan | null {
+  const { window, dtype, batch, m: outputs } = shape;
+  if (window === undefined || dtype !== "float32" || batch !== 1 || shape.accumulate) return null;
+  const { images, channels, height, width, rowBytes, outputRowBytes } = window;
+  if (Math.min(channels, outputs) < leastChannels || channels * outputs > mostFilters) return null;
+  if (Math.min(height, width) < 4 || images * height * width < leastPositions) return null;
+  const groupRows = Math.ceil(height / 4);
+  const groupColumns = Math.ceil(width / 4);
+  if (16 * groupRows * groupColumns > mostWaste * height * width) return null;
+  // The last two rows of groups may overlap, so that one task has to do both.
+  const rowOfGroups = 256 * (channels + outputs) * groupColumns;
+  const groupsInBand = Math.min(groupRows, Math.max(2, Math.floor(bandBytes / rowOfGroups)));
+  const bands = Math.floor(groupRows / groupsInBand);
+  const largest = groupRows - (bands - 1) * groupsInBand;
+  if (largest * rowOfGroups > mostBandBytes) return null;
+  const panels = Math.ceil(largest * groupColumns / 2);
+  return {
+    kind: "winograd",
+    images,
+    channels,
+    outputs,
+    rows: balancedSplit(outputs, shape.relaxed ? 6 : 5),
+    height,
+    width,
+    groupRows,
+    groupColumns,
+    groupsInBand,
+    bands,
+    panels,
+    filterBytes: 4 * channels * outputs,
+    inputBytes: 32 * channels * panels,
+    outputBytes: 32 * outputs * panels,
+    rowBytes,
+    outputRowBytes,
+  };
+}
