@@ -294,6 +294,7 @@ Deno.test("gemm: convolutions with few multiplications", () => {
           },
         },
         window: {
+          of: "output",
           images,
           channels,
           height,
@@ -304,6 +305,56 @@ Deno.test("gemm: convolutions with few multiplications", () => {
         relaxed,
       }, seed++);
       assertEquals(kind, "winograd");
+    }
+  }
+});
+
+Deno.test("gemm: filter gradients with few multiplications", () => {
+  let seed = 0;
+  for (
+    const [images, channels, outputs, height, width] of [
+      [1, 8, 8, 8, 8],
+      [3, 16, 13, 11, 10],
+      [2, 40, 67, 9, 16],
+      [2, 72, 9, 30, 13],
+      [1, 24, 62, 17, 31],
+      [4, 8, 11, 16, 4],
+    ]
+  ) {
+    for (const relaxed of [true, false]) {
+      const [rowPitch, cotangentPitch] = [width + 2 + seed % 3, width + seed % 2 * 4];
+      const plane = rowPitch * (height + 2);
+      const cotangentPlane = cotangentPitch * height;
+      const kind = check(`${images} x ${channels}, ${outputs}, ${height} x ${width}`, {
+        dtype: "float32",
+        a: {
+          length: images * outputs * cotangentPlane,
+          batch: axis(images, outputs * cotangentPlane),
+          rows: axis(outputs, cotangentPlane),
+          columns: { dims: [height, width], strides: [cotangentPitch, 1] },
+        },
+        b: {
+          length: images * channels * plane,
+          batch: axis(images, channels * plane),
+          rows: { dims: [height, width], strides: [rowPitch, 1] },
+          columns: taps(channels, [plane, rowPitch, 1]),
+        },
+        c: {
+          ...dense(images, outputs, 9 * channels),
+          columns: taps(channels, seed % 3 === 0 ? [9, 3, 1] : [1, 3 * channels, channels]),
+        },
+        window: {
+          of: "filter",
+          images: 1,
+          channels,
+          height,
+          width,
+          rowBytes: 4 * rowPitch,
+          outputRowBytes: 4 * cotangentPitch,
+        },
+        relaxed,
+      }, seed++);
+      assertEquals(kind, "winogradGradient");
     }
   }
 });

@@ -66,25 +66,47 @@ export interface EmittedContract {
   readonly tables: readonly TableEntry[];
 }
 
-/** What makes a contraction a convolution with 3 × 3 windows and stride 1, if it is one. */
+/** What makes a contraction a convolution with 3 × 3 windows and stride 1, or its filter gradient, if it is one. */
 function windowOf(kernel: ContractKernel, bytes: number): Window | undefined {
-  const { batch, n, k, b, out } = kernel;
-  if (batch.length > 0 || k.length !== 3 || n.length < 2 || k[1] !== 3 || k[2] !== 3) {
-    return undefined;
+  const { batch, m, n, k, a, b, out } = kernel;
+  const last = (list: readonly number[]) => list.slice(-2);
+  const isWindow = (dims: readonly number[]) =>
+    dims.length > 2 && last(dims).every((size) => size === 3);
+  /** Strides of B along the two dimensions of images, and along those of the window. */
+  const inner = [last(b.strides.slice(0, batch.length + k.length)), last(b.strides)];
+  const unit = inner[0][0] === inner[1][0] && inner[0][1] === 1 && inner[1][1] === 1;
+  if (!unit) return undefined;
+  const rowBytes = inner[0][0] * bytes;
+  if (batch.length === 0 && k.length === 3 && isWindow(k) && n.length >= 2) {
+    const [outputRow, outputColumn] = last(out.strides);
+    if (outputColumn !== 1) return undefined;
+    const [height, width] = last(n);
+    return {
+      of: "output",
+      images: sizeOf(n.slice(0, -2)),
+      channels: k[0],
+      height,
+      width,
+      rowBytes,
+      outputRowBytes: outputRow * bytes,
+    };
   }
-  const [height, width] = n.slice(-2);
-  const [, rowStep, columnStep] = b.strides.slice(0, 3);
-  const [row, column] = b.strides.slice(-2);
-  const [outputRow, outputColumn] = out.strides.slice(-2);
-  if (rowStep !== row || columnStep !== 1 || column !== 1 || outputColumn !== 1) return undefined;
-  return {
-    images: sizeOf(n.slice(0, -2)),
-    channels: k[0],
-    height,
-    width,
-    rowBytes: row * bytes,
-    outputRowBytes: outputRow * bytes,
-  };
+  if (k.length === 2 && isWindow(n) && m.length > 0) {
+    const [outputRow, outputColumn] = last(a.strides);
+    if (outputColumn !== 1) return undefined;
+    const [height, width] = k;
+    const channels = sizeOf(n.slice(0, -2));
+    return {
+      of: "filter",
+      images: 1,
+      channels,
+      height,
+      width,
+      rowBytes,
+      outputRowBytes: outputRow * bytes,
+    };
+  }
+  return undefined;
 }
 
 /**

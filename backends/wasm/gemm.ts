@@ -18,7 +18,7 @@ import type { AxisLayout, GemmPlan, GemmShape } from "./gemm_shape.ts";
 import { emitPartialSums } from "./gemm_store.ts";
 import { scratchLayout, unitFunction } from "./gemm_unit.ts";
 import { emitWinograd } from "./winograd.ts";
-import type { WinogradPlan } from "./winograd_plan.ts";
+import type { WinogradGradientPlan, WinogradPlan } from "./winograd_plan.ts";
 
 export { gemmDescriptor, gemmDescriptorLength } from "./gemm_descriptor.ts";
 export type { AxisLayout, GemmPlan, GemmShape, OperandLayout } from "./gemm_shape.ts";
@@ -43,7 +43,7 @@ export interface GemmKernel {
   /** Bytes of memory shared by all threads, often none, at an address divisible by 16. */
   readonly workspaceBytes: number;
   /** How the product is computed. */
-  readonly plan: GemmPlan | WinogradPlan;
+  readonly plan: GemmPlan | WinogradPlan | WinogradGradientPlan;
 }
 
 /** Kernels and functions already in a module: one for each ModuleBuilder. */

@@ -154,17 +154,17 @@ export function outerCandidate(shape: GemmShape, lanes: number, swap: boolean): 
     (columnCycles(rows.extra, rows.small + 1) +
       columnCycles(rows.panels - rows.extra, rows.small));
   const calls = rows.panels * (full + (last > 0 ? 1 : 0)) * 40;
-  /** Strips of a large operand with contiguous rows are read slowly. */
-  const packing = (source: PackSource, size: number, other: number) =>
+  /** Strips of a large matrix with contiguous rows are read slowly; patches overlap, and stay in the caches. */
+  const packing = (source: PackSource, axis: AxisLayout, size: number) =>
     size * k *
-    (source === "lanes" && !isCached(size, k, lanes) ? stripCycles : packCycles[source]) *
-    Math.ceil(other / 1024);
-  const packA = side.directA ? 0 : packing(side.packA, m, n);
+    (source === "lanes" && axis.run >= size && !isCached(size, k, lanes)
+      ? stripCycles
+      : packCycles[source]);
+  const packA = side.directA ? 0 : packing(side.packA, shape.a.rows, m) * Math.ceil(n / 1024);
   const packB = side.directB
     ? 0
-    : side.wholeB
-    ? n * k * packCycles.lanes
-    : packing(side.packB, n, m);
+    : (side.wholeB ? n * k * packCycles.lanes : packing(side.packB, shape.b.columns, n)) *
+      Math.ceil(m / 256);
   const store = m * n * (side.columnRun > 0 ? 0.3 : 2);
   return { kind: "outer", swap, cycles: multiply + calls + packA + packB + store, rowLimit };
 }

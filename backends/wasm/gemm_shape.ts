@@ -18,17 +18,22 @@ export interface OperandLayout {
 }
 
 /**
- * What is known of a product that is a convolution with 3 × 3 windows and stride 1: A's columns and B's rows are
- * (channel, window's row, window's column), B's columns and C's are (image, row, column), and neighbours in a row of B and
- * of C are one element apart.
+ * What is known of a product that computes a convolution with 3 × 3 windows and stride 1, or its filter gradient. Neighbours in
+ * a row of images are one element apart.
+ *
+ * - The output: A's columns and B's rows are (channel, window's row, window's column), B's columns and C's are (image,
+ *   row, column).
+ * - The filter: A's columns and B's rows are (row, column), B's columns and C's are (channel, window's row, window's column).
  */
 export interface Window {
+  readonly of: "output" | "filter";
+  /** Images whose outputs are computed; 1 for a filter. */
   readonly images: number;
   readonly channels: number;
-  /** Rows and columns of the output. */
+  /** Rows and columns of the output, or of its cotangent. */
   readonly height: number;
   readonly width: number;
-  /** Bytes from one row to the next of the input, and of the output. */
+  /** Bytes from one row to the next of the input, and of the output or its cotangent. */
   readonly rowBytes: number;
   readonly outputRowBytes: number;
 }

@@ -24,7 +24,13 @@ import {
 } from "./gemm_numeric.ts";
 import type { GemmShape } from "./gemm_shape.ts";
 import { inputTransform, outputTransform } from "./winograd_transforms.ts";
-import { planWinograd, type WinogradPlan } from "./winograd_plan.ts";
+import { filterGradientPhase } from "./winograd_gradient.ts";
+import {
+  planWinograd,
+  planWinogradGradient,
+  type WinogradGradientPlan,
+  type WinogradPlan,
+} from "./winograd_plan.ts";
 
 /** The function (source, table, destination) that transforms one filter: nine elements, through their offsets. */
 function filterTransform(
@@ -258,7 +264,7 @@ function bandPhase(
   }, { export: true });
 }
 
-/** The two phases of a convolution, the memory that they need, and how it is cut; null where matrix products are faster. */
+/** The code of a convolution or of its filter gradient, or null where matrix products are faster. */
 export function emitWinograd(
   module: ModuleBuilder,
   cache: FunctionCache,
@@ -268,17 +274,29 @@ export function emitWinograd(
   phases: { run: FunctionReference; tasks: number }[];
   scratchBytes: number;
   workspaceBytes: number;
-  plan: WinogradPlan;
+  plan: WinogradPlan | WinogradGradientPlan;
 } | null {
   const plan = planWinograd(shape);
-  if (plan === null) return null;
+  if (plan !== null) {
+    return {
+      phases: [
+        { run: filterPhase(module, cache, name, plan), tasks: plan.rows.panels },
+        { run: bandPhase(module, cache, name, shape, plan), tasks: plan.images * plan.bands },
+      ],
+      scratchBytes: 16 * (plan.inputBytes + plan.outputBytes),
+      workspaceBytes: 16 * plan.filterBytes,
+      plan,
+    };
+  }
+  const gradient = planWinogradGradient(shape);
+  if (gradient === null) return null;
   return {
-    phases: [
-      { run: filterPhase(module, cache, name, plan), tasks: plan.rows.panels },
-      { run: bandPhase(module, cache, name, shape, plan), tasks: plan.images * plan.bands },
-    ],
-    scratchBytes: 16 * (plan.inputBytes + plan.outputBytes),
-    workspaceBytes: 16 * plan.filterBytes,
-    plan,
+    phases: [{
+      run: filterGradientPhase(module, cache, name, shape, gradient),
+      tasks: gradient.batch * gradient.rowBlocks * gradient.channelBlocks,
+    }],
+    scratchBytes: 16 * (gradient.inputBytes + gradient.cotangentBytes) + gradient.sumBytes,
+    workspaceBytes: 0,
+    plan: gradient,
   };
 }

@@ -43,7 +43,9 @@ const mostWaste = 1.4;
 /** The plan of a convolution, or null where matrix products over its patches are faster. */
 export function planWinograd(shape: GemmShape): WinogradPlan | null {
   const { window, dtype, batch, m: outputs } = shape;
-  if (window === undefined || dtype !== "float32" || batch !== 1 || shape.accumulate) return null;
+  if (window?.of !== "output" || dtype !== "float32" || batch !== 1 || shape.accumulate) {
+    return null;
+  }
   const { images, channels, height, width, rowBytes, outputRowBytes } = window;
   if (Math.min(channels, outputs) < leastChannels || channels * outputs > mostFilters) return null;
   if (Math.min(height, width) < 4 || images * height * width < leastPositions) return null;
@@ -75,5 +77,80 @@ export function planWinograd(shape: GemmShape): WinogradPlan | null {
     outputBytes: 32 * outputs * panels,
     rowBytes,
     outputRowBytes,
+  };
+}
+
+/** How filter gradients are computed. */
+export interface WinogradGradientPlan {
+  readonly kind: "winogradGradient";
+  readonly batch: number;
+  /** Input channels, a multiple of eight, and the output channels in panels of the microkernel's rows. */
+  readonly channels: number;
+  readonly rows: Split;
+  /** Blocks of channels and of panels of rows, which tasks take. */
+  readonly channelBlocks: number;
+  readonly rowBlocks: number;
+  /** Size of the cotangent, in rows of tiles and in pairs of tiles along a row. */
+  readonly height: number;
+  readonly width: number;
+  readonly tileRows: number;
+  readonly pairs: number;
+  /** Rows of tiles in a band, and how many tiles that are. */
+  readonly rowsInBand: number;
+  readonly tilesInBand: number;
+  /** Bytes of each of the sixteen parts of the transformed inputs and cotangents, and of a panel of the inputs. */
+  readonly inputBytes: number;
+  readonly inputPanelBytes: number;
+  readonly cotangentBytes: number;
+  /** Bytes of all sums of a task. */
+  readonly sumBytes: number;
+  /** Bytes from one row to the next of the input, and of the cotangent. */
+  readonly rowBytes: number;
+  readonly cotangentRowBytes: number;
+}
+
+/** Most panels of rows, most channels, and about how many tiles, of a task's band. */
+const blockPanels = 10;
+const blockChannels = 32;
+const bandTiles = 64;
+/** Positions below which transforming the sums back takes longer than it saves. */
+const leastSummed = 64;
+
+/** The plan of filter gradients, or null where a matrix product with patches is faster. */
+export function planWinogradGradient(shape: GemmShape): WinogradGradientPlan | null {
+  const { window, dtype, batch, m } = shape;
+  if (window?.of !== "filter" || dtype !== "float32" || shape.accumulate) return null;
+  const { channels, height, width, rowBytes, outputRowBytes } = window;
+  if (channels % 8 !== 0 || m < leastChannels) return null;
+  if (height < 2 || width < 4 || height * width < leastSummed) return null;
+  const tileRows = Math.ceil(height / 2);
+  const pairs = Math.ceil(width / 4);
+  if (8 * tileRows * pairs > mostWaste * height * width) return null;
+  const rows = balancedSplit(m, shape.relaxed ? 6 : 5);
+  const rowBlocks = Math.ceil(rows.panels / blockPanels);
+  const channelBlocks = Math.ceil(channels / blockChannels);
+  const rowsInBand = Math.min(tileRows, Math.max(1, Math.floor(bandTiles / (2 * pairs))));
+  const tilesInBand = 2 * pairs * rowsInBand;
+  const rowsInBlock = Math.ceil(rows.panels / rowBlocks) * rows.largest;
+  const channelsInBlock = 8 * Math.ceil(channels / 8 / channelBlocks);
+  return {
+    kind: "winogradGradient",
+    batch,
+    channels,
+    rows,
+    channelBlocks,
+    rowBlocks,
+    height,
+    width,
+    tileRows,
+    pairs,
+    rowsInBand,
+    tilesInBand,
+    inputBytes: 4 * channelsInBlock * tilesInBand,
+    inputPanelBytes: 32 * tilesInBand,
+    cotangentBytes: 4 * rowsInBlock * tilesInBand,
+    sumBytes: 64 * rowsInBlock * channelsInBlock,
+    rowBytes,
+    cotangentRowBytes: outputRowBytes,
   };
 }
