@@ -364,6 +364,50 @@ function taps(channels: number, strides: readonly number[]): AxisView {
   return { dims: [channels, 3, 3], strides };
 }
 
+Deno.test("gemm: depthwise convolutions", () => {
+  let seed = 0;
+  for (
+    const [images, channels, height, width] of [
+      [1, 1, 8, 8],
+      [3, 5, 9, 28],
+      [2, 7, 11, 26],
+      [1, 2, 40, 65],
+      [2, 3, 5, 11],
+    ]
+  ) {
+    for (const dtype of dtypes) {
+      for (const relaxed of [true, false]) {
+        const rowPitch = width + 2;
+        const plane = rowPitch * (height + 2);
+        const kind = check(`${dtype} ${images} x ${channels}, ${height} x ${width}`, {
+          dtype,
+          a: { ...dense(channels, 1, 9), rows: axis(1, 0) },
+          b: {
+            length: images * channels * plane,
+            batch: axis(channels, plane),
+            rows: { dims: [3, 3], strides: [rowPitch, 1] },
+            columns: {
+              dims: [images, height, width],
+              strides: [channels * plane, rowPitch, 1],
+            },
+          },
+          c: {
+            length: images * channels * height * width,
+            batch: axis(channels, height * width),
+            rows: axis(1, 0),
+            columns: {
+              dims: [images, height * width],
+              strides: [channels * height * width, 1],
+            },
+          },
+          relaxed,
+        }, seed++);
+        assertEquals(kind, "taps");
+      }
+    }
+  }
+});
+
 Deno.test("gemm: views that run backward", () => {
   check("flipped", {
     dtype: "float32",

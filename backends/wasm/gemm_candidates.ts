@@ -9,6 +9,7 @@ import {
   type Split,
 } from "./gemm_shape.ts";
 import { stripDepth, stripRows } from "./gemm_strip.ts";
+import { mostTaps } from "./gemm_taps.ts";
 
 /** Whether aligned groups of `group` neighbours are contiguous all along an axis. */
 export function contiguousBy(axis: AxisLayout, size: number, group: number): boolean {
@@ -56,7 +57,7 @@ export function vectorsForRows(rows: number, relaxed: boolean): number {
 }
 
 /** How columns are cut into vectors: see `GemmPlan.columnRun`. */
-function columnVectors(
+export function columnVectors(
   shape: GemmShape,
   lanes: number,
   source: PackSource,
@@ -205,4 +206,14 @@ export function stripCandidates(shape: GemmShape, lanes: number, swap: boolean):
     k >= 2 * stripDepth && n * k * (16 / lanes) >= smallestStrip;
   // Multiplying is hidden behind reading.
   return eligible ? [{ kind: "strip", swap, cycles: k * n / lanes / 2, rowLimit: m }] : [];
+}
+
+/** Estimates a taps plan, for one row and a few rows of B that come in runs of neighbours. */
+export function tapsCandidates(shape: GemmShape, lanes: number, swap: boolean): Candidate[] {
+  const { m, k, b } = shape;
+  if (m > 1 || k > mostTaps || b.columns.run < 2 * lanes) return [];
+  const { columnRun, columnVectors: count } = columnVectors(shape, lanes, "lanes");
+  return columnRun >= 2 * lanes
+    ? [{ kind: "taps", swap, cycles: 0.7 * k * count, rowLimit: 1 }]
+    : [];
 }

@@ -6,16 +6,18 @@
  * for bit however many threads there are.
  */
 import {
+  columnVectors,
   contiguousBy,
   dotCandidates,
   outerCandidate,
   outerSides,
   stripCandidates,
+  tapsCandidates,
   transposed,
   vectorsForRows,
 } from "./gemm_candidates.ts";
 import { stripDepth, stripPanelBytes } from "./gemm_strip.ts";
-import { cutIntoTasks, cutStrip } from "./gemm_tasks.ts";
+import { cutIntoTasks, cutRuns, cutStrip } from "./gemm_tasks.ts";
 import { balancedSplit, type GemmPlan, type GemmShape, type Split } from "./gemm_shape.ts";
 
 /** Chooses how a product is computed. */
@@ -27,10 +29,13 @@ export function planGemm(shape: GemmShape): GemmPlan {
     ...dotCandidates(shape, lanes),
     ...stripCandidates(shape, lanes, false),
     ...stripCandidates(transposed(shape), lanes, true),
+    ...tapsCandidates(shape, lanes, false),
+    ...tapsCandidates(transposed(shape), lanes, true),
   ];
   const best = candidates.reduce((a, b) => (b.cycles < a.cycles ? b : a));
   const oriented = best.swap ? transposed(shape) : shape;
   if (best.kind === "strip") return planStrip(oriented, best.swap, lanes);
+  if (best.kind === "taps") return planTaps(oriented, best.swap, lanes);
   const { m, n, k } = oriented;
   const rows = balancedSplit(m, best.rowLimit);
   const outer = best.kind === "outer";
@@ -94,6 +99,31 @@ function planStrip(shape: GemmShape, swap: boolean, lanes: number): GemmPlan {
     depthBlocks,
     compensated: false,
     ...cutStrip(batch, columns, m * n * k, depthBlocks, c.columns.run >= n),
+  };
+}
+
+/** The plan of one row times a few rows that come in runs. */
+function planTaps(shape: GemmShape, swap: boolean, lanes: number): GemmPlan {
+  const { batch, n, k } = shape;
+  const cut = columnVectors(shape, lanes, "lanes");
+  const runs = n / cut.columnRun;
+  return {
+    kind: "taps",
+    swap,
+    rows: balancedSplit(1, 1),
+    columns: { size: n, panels: runs, small: cut.columnRun, extra: 0, largest: cut.columnRun },
+    vectors: Math.ceil(cut.columnRun / lanes),
+    ...cut,
+    packA: "gather",
+    packB: "lanes",
+    directA: true,
+    directB: true,
+    wholeB: false,
+    unroll: 1,
+    depthBlock: k,
+    depthBlocks: 1,
+    compensated: false,
+    ...cutRuns(batch, runs, n * k),
   };
 }
 

@@ -74,14 +74,14 @@ export interface Split {
 /** Everything that code emission needs to know. */
 export interface GemmPlan {
   /**
-   * Sums of outer products of panels, dot products of rows where they stand, or a few rows to which
-   * multiples of B's rows are added.
+   * Sums of outer products of panels, dot products of rows where they stand, a few rows to which multiples
+   * of B's rows are added, or one row as the sum of a few of B's.
    */
-  readonly kind: "outer" | "dot" | "strip";
+  readonly kind: "outer" | "dot" | "strip" | "taps";
   /** Whether Cᵀ = Bᵀ · Aᵀ is computed: sizes and sources below are those after swapping. */
   readonly swap: boolean;
   readonly rows: Split;
-  /** Panels of columns: of equal width but for the last in an outer plan, balanced in a dot plan, pages in a strip plan. */
+  /** Panels of columns: of equal width but for the last in an outer plan, balanced in a dot plan, pages in a strip plan, runs in a taps plan. */
   readonly columns: Split;
   /** Width of a full panel of columns, in vectors, for outer plans. */
   readonly vectors: number;

@@ -82,6 +82,12 @@ export function cutStrip(
   return cutUnits(batch, depthSplits, 1, columnBlocks, batch * work);
 }
 
+/** The tasks of a taps plan: some runs of one of the batch. */
+export function cutRuns(batch: number, runs: number, work: number): TaskCut {
+  const wanted = Math.ceil(Math.min(wantedTasks / batch, work / smallestTask));
+  return cutUnits(batch, 1, 1, Math.max(1, Math.min(runs, wanted)), batch * work);
+}
+
 /** Joins small units to tasks. */
 function cutUnits(
   batch: number,

@@ -21,6 +21,7 @@ import {
 import { bPanelBytes, emitOuterBlock, packedColumnPanels } from "./gemm_outer.ts";
 import type { GemmPlan, GemmShape, Split } from "./gemm_shape.ts";
 import { emitStripBlock, stripDepth } from "./gemm_strip.ts";
+import { emitTaps } from "./gemm_taps.ts";
 
 /** Emits one block of k of a dot plan. */
 export function emitDotBlock(context: UnitContext): void {
@@ -64,6 +65,7 @@ export function scratchLayout(
   if (plan.kind === "strip") {
     return { bPanel: 0, tiles: 0, total: align(plan.rows.size * stripDepth * numeric.bytes) };
   }
+  if (plan.kind === "taps") return { bPanel: 0, tiles: 0, total: 0 };
   const rowPanels = panelsIn(plan.rows, plan.rowBlocks);
   const columnPanels = panelsIn(plan.columns, plan.columnBlocks);
   const depth = plan.depthBlock * numeric.bytes;
@@ -181,6 +183,7 @@ export function unitFunction(
       f.get(block).i32(1).op("i32.add").get(blockEnd).op("i32.eq").set(context.last);
       if (plan.kind === "outer") emitOuterBlock(context);
       else if (plan.kind === "strip") emitStripBlock(context, shape.k);
+      else if (plan.kind === "taps") emitTaps(context, shape.k);
       else emitDotBlock(context);
     });
   });
