@@ -29,6 +29,28 @@ export function describeCost(seconds: number, bytes: number): string {
   } MB`;
 }
 
+/** What was found out about the kernel's numbers, in words. */
+function describeTrust({ errorEstimate, spectrum }: NtkReport): string[] {
+  const parts: string[] = [];
+  if (errorEstimate !== undefined) {
+    const { pairs, relativeError } = errorEstimate;
+    parts.push(
+      `error ${relativeError.toExponential(1)} of the largest entry (${pairs} pairs in float64)`,
+    );
+  }
+  if (spectrum !== undefined) {
+    const { smallest, largest, bound, positiveSemidefinite, exact } = spectrum;
+    parts.push(
+      `${positiveSemidefinite ? "" : "NOT "}positive semidefinite: smallest eigenvalue ${
+        exact ? "" : "at most "
+      }${smallest.toExponential(2)}, rounding explains ${(-bound).toExponential(2)} (largest ${
+        largest.toExponential(2)
+      })`,
+    );
+  }
+  return parts;
+}
+
 /** The root of the sum of squares. */
 function norm(data: TypedArray): number {
   let sum = 0;
@@ -71,6 +93,10 @@ function checkFinite(data: TypedArray, dtype: string): void {
 /** Computes the kernel, and writes or prints it. */
 export async function runKernel(command: KernelCommand): Promise<void> {
   const { network, settings, method, outputs, check, perParameter, out } = command;
+  const { errorEstimate, spectrum } = command;
+  if (spectrum && command.x2 !== undefined) {
+    throw new UsageError("--spectrum is that of examples with themselves; leave out --x2");
+  }
   if (out !== undefined) await checkWritable(out);
   setBackend(settings.backend);
   // A file must be read before it is known what it takes; a network of this package is made when its examples are there.
@@ -91,6 +117,8 @@ export async function runKernel(command: KernelCommand): Promise<void> {
     ...outputs,
     method,
     check,
+    errorEstimate,
+    spectrum,
     parameters,
     onReport: (given: NtkReport) => report = given,
   };
@@ -125,6 +153,7 @@ export async function runKernel(command: KernelCommand): Promise<void> {
       }`,
     );
   }
+  parts.push(...describeTrust(report!));
   if (written.length > 0) {
     parts.push(`written to ${written[0]}${written.length > 1 ? ` to ${written.at(-1)}` : ""}`);
   }

@@ -37,7 +37,16 @@ const flags = {
     "out",
     "output",
   ],
-  boolean: ["check", "per-parameter", "list", "json", "help", "version"],
+  boolean: [
+    "check",
+    "per-parameter",
+    "error-estimate",
+    "spectrum",
+    "list",
+    "json",
+    "help",
+    "version",
+  ],
 } as const;
 
 /** The flags with a value that only a kernel needs. */
@@ -52,6 +61,9 @@ const computing = [
   "diagonal-axes",
   "normalize",
 ] as const;
+
+/** The switches that only a kernel needs. */
+const judging = ["check", "per-parameter", "error-estimate", "spectrum"] as const;
 
 /** What to do. */
 export type Command =
@@ -70,6 +82,8 @@ export type Command =
     readonly outputs: OutputOptions;
     readonly check: boolean;
     readonly perParameter: boolean;
+    readonly errorEstimate: boolean;
+    readonly spectrum: boolean;
     readonly settings: Settings;
   };
 
@@ -204,7 +218,7 @@ export function commandOf(args: readonly string[]): Command {
     const misplaced = (["weights", "output", ...computing] as const)
       .find((name) => values[name] !== undefined);
     const flag = misplaced ??
-      (["check", "per-parameter", "list"] as const).find((name) => switches[name]);
+      ([...judging, "list"] as const).find((name) => switches[name]);
     if (flag !== undefined) {
       throw new UsageError(
         `--${flag} needs a model: deno task ntk MODEL --${flag} …; MODEL is an .onnx file or one of ${
@@ -222,7 +236,7 @@ export function commandOf(args: readonly string[]): Command {
   const network = networkOf(positional[0], values);
   if (switches.list) {
     const idle = computing.find((name) => values[name] !== undefined) ??
-      (["check", "per-parameter"] as const).find((name) => switches[name]);
+      judging.find((name) => switches[name]);
     if (idle === undefined) return { kind: "list", network, settings };
     throw new UsageError(`--list computes nothing; leave out --${idle}`);
   }
@@ -244,6 +258,8 @@ export function commandOf(args: readonly string[]): Command {
     outputs: outputsOf(values),
     check: switches.check,
     perParameter: switches["per-parameter"],
+    errorEstimate: switches["error-estimate"],
+    spectrum: switches.spectrum,
     settings,
   };
 }

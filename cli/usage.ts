@@ -40,6 +40,8 @@ Kernel
   --diagonal-axes A  axes of the output of which only equal indices are wanted
   --normalize N      sum (default) or mean: what is traced over divided by its number of elements
   --check            compute by the other method as well and compare
+  --error-estimate   recompute a few entries in float64, and say how far the kernel is off
+  --spectrum         the smallest eigenvalue of the kernel of examples with themselves
   --per-parameter    each parameter's share by itself: its norm is printed, or it goes to FILE.NAME.npy
   --params LIST      only these parameters: names separated by commas; * stands for anything (conv*.weight)
 

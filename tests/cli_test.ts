@@ -82,7 +82,7 @@ Deno.test("--help says what there is, on stdout", async () => {
   const { status, stdout, stderr } = await deno([...program, "--help"]);
   assertEquals([status, stderr], [0, ""]);
   const flags =
-    "x1 x2 method compute trace-axes diagonal-axes normalize per-parameter check params weights seed output list dtype backend out json help";
+    "x1 x2 method compute trace-axes diagonal-axes normalize per-parameter error-estimate spectrum check params weights seed output list dtype backend out json help";
   for (const flag of flags.split(" ")) assertStringIncludes(stdout, `--${flag}`);
   for (const name of Object.keys(models)) assertStringIncludes(stdout, name);
   for (const line of stdout.split("\n")) assert(line.length <= 115, line);
@@ -189,6 +189,21 @@ const mlp = `${golden}/digits-mlp`;
 const weights = ["--weights", `${mlp}/params`];
 const x1 = ["--x1", `${mlp}/x1.npy`];
 const x2 = ["--x2", `${mlp}/x2.npy`];
+
+Deno.test("the error against float64 and the spectrum are reported", async () => {
+  const args = ["digits-mlp", ...x1, ...weights, "--compute", "trace"];
+  const { status, stderr } = await call(...args, "--error-estimate", "--spectrum");
+  assertEquals(status, 0, stderr);
+  assertMatch(stderr, /; error \d\.\de-\d+ of the largest entry \(3 pairs in float64\)/);
+  assertMatch(
+    stderr,
+    /; positive semidefinite: smallest eigenvalue \d\.\d+e\+\d, rounding explains -/,
+  );
+  const { stdout } = await call(...args, "--error-estimate", "--spectrum", "--json");
+  const { errorEstimate, spectrum } = JSON.parse(stdout);
+  assert(errorEstimate.relativeError < 1e-6 && errorEstimate.pairs === 3);
+  assert(spectrum.positiveSemidefinite && spectrum.smallest < spectrum.largest);
+});
 
 Deno.test("trace, diagonal, methods and a subset of the parameters", () =>
   inFolder(async (folder) => {
@@ -336,6 +351,9 @@ const wrong: readonly (readonly [string, string])[] = [
   ["--check", "--check needs a model"],
   ["--list", "--list needs a model"],
   ["--out @/k.npy", "--out needs a model"],
+  ["digits-mlp --list --spectrum", "--list computes nothing; leave out --spectrum"],
+  ["--error-estimate", "--error-estimate needs a model"],
+  ["digits-mlp --x1 @/x.npy --x2 @/x.npy --spectrum", "--spectrum is that of examples with them"],
   ["digits-mlp --list --out @/k.npy", "--list computes nothing; leave out --out"],
   ["digits-mlp --x1 @/missing.npy", "--x1 @/missing.npy: there is no such file"],
   ["digits-mlp --x1 @/x.npy --x2 @/missing.npy", "--x2 @/missing.npy: there is no such file"],

@@ -6,7 +6,7 @@
 
 import { ArgumentError } from "../base/errors.ts";
 import { formatShape, normalizeAxes, range, type Shape } from "../base/shape.ts";
-import { permute, reshape } from "../core/primitives/build.ts";
+import { permute, reshape, unpermute } from "../core/primitives/build.ts";
 import type { Tensor } from "../core/tensor.ts";
 
 /**
@@ -135,6 +135,27 @@ export function outputVector(output: Tensor, { order }: OutputForm): Tensor {
 }
 
 /**
+ * For each axis of a kernel [N, M, diagonal…, full…, full…] in the form's order, its place in the kernel with the outputs'
+ * own axes: all of the first examples before those of the second, or, where axes were chosen by number, the two of an axis
+ * side by side.
+ */
+function outputPlaces({ compute, axes, order }: OutputForm): number[] {
+  const kept = range(axes.length).filter((axis) => axes[axis] !== "trace");
+  const twice = kept.filter((axis) => axes[axis] === "full");
+  const first = (axis: number): string => `${axis}`;
+  const second = (axis: number): string => `${axis} again`;
+  const places = compute === "axes"
+    ? kept.flatMap((axis) => axes[axis] === "full" ? [first(axis), second(axis)] : [first(axis)])
+    : [...kept.map(first), ...twice.map(second)];
+  const inOrder = order.filter((axis) => axes[axis] !== "trace");
+  const names = [
+    ...inOrder.map(first),
+    ...inOrder.filter((axis) => axes[axis] === "full").map(second),
+  ];
+  return [0, 1, ...names.map((name) => 2 + places.indexOf(name))];
+}
+
+/**
  * A method's kernel [N, M, diagonal, full, full] with the outputs' own axes put back: [N, M, O…, O…] or [N, M, O…] where
  * one thing was asked for of all axes, else in neural-tangents' order, the two of an axis side by side.
  */
@@ -144,14 +165,14 @@ export function withOutputShape(kernel: Tensor, form: OutputForm): Tensor {
   const twice = kept.filter((axis) => axes[axis] === "full");
   const [n1, n2] = kernel.shape;
   const shape = [...kept, ...twice].map((axis) => outputShape[axis]);
-  let result = reshape(kernel, [n1, n2, ...shape]);
-  if (form.compute === "axes") {
-    const places = range(axes.length).flatMap((axis) => {
-      if (axes[axis] === "trace") return [];
-      const first = 2 + kept.indexOf(axis);
-      return axes[axis] === "full" ? [first, 2 + kept.length + twice.indexOf(axis)] : [first];
-    });
-    result = permute(result, [0, 1, ...places]);
-  }
+  const result = unpermute(reshape(kernel, [n1, n2, ...shape]), outputPlaces(form));
   return form.divisor === 1 ? result : result.div(form.divisor);
+}
+
+/** The matrices [diagonal, N·full, M·full] that a kernel with the outputs' own axes consists of. */
+export function kernelMatrices(kernel: Tensor, form: OutputForm): Tensor {
+  const [n1, n2] = kernel.shape;
+  const { diagonal, full } = form;
+  const grouped = reshape(permute(kernel, outputPlaces(form)), [n1, n2, diagonal, full, full]);
+  return reshape(permute(grouped, [2, 0, 3, 1, 4]), [diagonal, n1 * full, n2 * full]);
 }

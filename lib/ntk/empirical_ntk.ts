@@ -11,6 +11,7 @@ import type { Tensor } from "../core/tensor.ts";
 import { flattenTree } from "../core/tree.ts";
 import { type CheckTolerances, compareKernels, NtkMismatchError } from "./check.ts";
 import { chooseMethod } from "./choose.ts";
+import { estimateError } from "./error_estimate.ts";
 import { methodNames, type NtkMethod } from "./methods.ts";
 import { checkOptions, looksLikeOptions, type NtkOptions } from "./options.ts";
 import { type KernelProblems, kernelProblems, type NetworkFunction } from "./problem.ts";
@@ -21,6 +22,7 @@ import {
   type NtkResult,
   type ResultOptions,
 } from "./results.ts";
+import { isWorse, type KernelSpectrum, kernelSpectrum } from "./spectrum.ts";
 
 /**
  * The empirical neural tangent kernel Θ(x1, x2) = J(x1)·J(x2)ᵀ of a network, J being the Jacobian of its output over its
@@ -97,8 +99,11 @@ export async function empiricalNtk<Params, X>(
   }
   const checkedOptions = checkOptions(options);
   const { method: requested, outputs, parameters, results, check, onReport } = checkedOptions;
+  const { errorEstimate, spectrum } = checkedOptions;
+  const second = x2 ?? x1;
   const start = performance.now();
-  const all = kernelProblems(f, params, x1, x2 ?? x1, parameters, outputs);
+  const all = kernelProblems(f, params, x1, second, parameters, outputs);
+  if (spectrum) checkSpectrum(all, results);
   const largest = all.problems.reduce((a, b) => b.outputSize > a.outputSize ? b : a);
   const method = requested === "auto" ? chooseMethod(largest) : requested;
   const kernels = await realize(lazyKernels(all, method, results));
@@ -111,6 +116,12 @@ export async function empiricalNtk<Params, X>(
     const largestDifference = await compareAll(leaves, again.leaves, all, [method, other], check);
     checked = { method: other, largestDifference };
   }
+  const estimate = errorEstimate === null ? undefined : await estimateError(
+    leaves,
+    { f, params, x1, x2: second, parameters, outputs, results },
+    errorEstimate,
+  );
+  const ends = spectrum ? await worstSpectrum(leaves, all) : undefined;
   const backend = currentBackend();
   const [{ form, params: chosen }] = all.problems;
   onReport?.({
@@ -124,8 +135,36 @@ export async function empiricalNtk<Params, X>(
     peakBytes: backend.memory().peak,
     parameters: chosen.reduce((n, p) => n + p.size, 0),
     check: checked,
+    errorEstimate: estimate,
+    spectrum: ends,
   });
   return kernels;
+}
+
+/** Throws an `ArgumentError` unless kernels are symmetric matrices. */
+function checkSpectrum({ problems }: KernelProblems, { crossOutputs }: ResultOptions): void {
+  if (crossOutputs) {
+    throw new ArgumentError(
+      "empiricalNtk: spectrum is that of symmetric kernels, and those between two outputs are not; leave out crossOutputs",
+    );
+  }
+  if (problems[0].symmetric) return;
+  throw new ArgumentError(
+    "empiricalNtk: spectrum is that of a kernel of examples with themselves; leave out x2, or give the same tensor twice",
+  );
+}
+
+/** Of all kernels (shares of parameters, one output after the other) the spectrum that is furthest below zero. */
+async function worstSpectrum(
+  kernels: readonly Tensor[],
+  { problems }: KernelProblems,
+): Promise<KernelSpectrum> {
+  let worst: KernelSpectrum | null = null;
+  for (const [i, kernel] of kernels.entries()) {
+    const spectrum = await kernelSpectrum(kernel, problems[i % problems.length]);
+    if (worst === null || isWorse(spectrum, worst)) worst = spectrum;
+  }
+  return worst!;
 }
 
 /** The largest difference between kernels by two methods. Throws an `NtkMismatchError` where it is more than rounding. */

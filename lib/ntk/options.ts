@@ -5,8 +5,10 @@
  */
 
 import { ArgumentError } from "../base/errors.ts";
+import { checkCount } from "../core/operations/checks.ts";
 import type { CheckTolerances } from "./check.ts";
 import { checkOutputOptions, type OutputOptions } from "./compute.ts";
+import type { ErrorEstimateOptions } from "./error_estimate.ts";
 import { checkMethod, type NtkMethod } from "./methods.ts";
 import type { ParameterChoice } from "./problem.ts";
 import type { NtkReport } from "./report.ts";
@@ -20,6 +22,16 @@ export interface NtkOptions extends OutputOptions {
   parameters?: ParameterChoice;
   /** Compute with another method too and compare; true for tolerances that fit the kernel's scale. */
   check?: boolean | CheckTolerances;
+  /**
+   * Recompute the entries of a few pairs of examples, chosen by a seed, in float64, and report the largest error over the
+   * largest entry.
+   */
+  errorEstimate?: boolean | ErrorEstimateOptions;
+  /**
+   * Report the smallest eigenvalue of a kernel of examples with themselves, beside the bound that rounding explains. Takes
+   * time in the third power of the kernel's rows.
+   */
+  spectrum?: boolean;
   /** Is told what was done. */
   onReport?: (report: NtkReport) => void;
 }
@@ -31,6 +43,8 @@ export interface CheckedOptions {
   readonly parameters: ParameterChoice | undefined;
   readonly results: ResultOptions;
   readonly check: CheckTolerances | null;
+  readonly errorEstimate: ErrorEstimateOptions | null;
+  readonly spectrum: boolean;
   readonly onReport: ((report: NtkReport) => void) | undefined;
 }
 
@@ -44,6 +58,8 @@ const names = [
   "crossOutputs",
   "parameters",
   "check",
+  "errorEstimate",
+  "spectrum",
   "onReport",
 ];
 
@@ -83,6 +99,21 @@ function checkTolerances(check: unknown): CheckTolerances | null {
   return check;
 }
 
+function checkErrorEstimate(value: unknown): ErrorEstimateOptions | null {
+  if (value === undefined || value === false) return null;
+  if (value === true) return {};
+  if (!isObject(value)) {
+    throw new ArgumentError(
+      `empiricalNtk: errorEstimate must be true, false or { pairs, seed }, got ${String(value)}`,
+    );
+  }
+  checkKeys(value, ["pairs", "seed"], "part of errorEstimate");
+  const { pairs, seed }: ErrorEstimateOptions = value;
+  if (pairs !== undefined) checkCount(pairs, 1, "empiricalNtk: errorEstimate.pairs");
+  if (seed !== undefined) checkCount(seed, 0, "empiricalNtk: errorEstimate.seed");
+  return { pairs, seed };
+}
+
 /** Whether a value is meant as options and stands where x2 belongs: no tree of tensors holds such values. */
 export function looksLikeOptions(value: unknown): boolean {
   return isObject(value) && Object.keys(value).every((key) => names.includes(key)) &&
@@ -113,6 +144,8 @@ export function checkOptions(options: NtkOptions & ResultOptions): CheckedOption
       crossOutputs: checkSwitch("crossOutputs", options.crossOutputs),
     },
     check: checkTolerances(options.check),
+    errorEstimate: checkErrorEstimate(options.errorEstimate),
+    spectrum: checkSwitch("spectrum", options.spectrum),
     onReport,
   };
 }

@@ -5,7 +5,9 @@
  */
 
 import type { NtkCompute, NtkNormalize } from "./compute.ts";
+import type { ErrorEstimate } from "./error_estimate.ts";
 import type { NtkMethod } from "./methods.ts";
+import type { KernelSpectrum } from "./spectrum.ts";
 
 /** What was done to compute a kernel. */
 export interface NtkReport {
@@ -27,6 +29,10 @@ export interface NtkReport {
   readonly peakBytes: number;
   /** Number of parameters that the kernel sums over. */
   readonly parameters: number;
+  /** How far some entries are from the same in float64, if asked for. */
+  readonly errorEstimate?: ErrorEstimate;
+  /** The ends of the spectrum, and whether the kernel is positive semidefinite, if asked for. */
+  readonly spectrum?: KernelSpectrum;
   /** The comparison with another method, if one was asked for. */
   readonly check?: { readonly method: NtkMethod; readonly largestDifference: number };
 }
