@@ -33,6 +33,60 @@ Deno.test("an elementwise chain with its reduction and epilogue is one kernel", 
   assertEquals(lowered.arenaBytes, 0);
 });
 
+Deno.test("a value whose uses come together in one body is not stored", () => {
+  const b = new ProgramBuilder();
+  const x = b.input([8, 16], "float32");
+  const y = b.input([8, 16], "float32");
+  const zero = b.add("full", { shape: [8, 16], dtype: "float32", value: 0 });
+  const relu = (t: number) => b.add("select", {}, b.add("lessEqual", {}, t, zero), zero, t);
+  const sum = b.add("add", {}, x, y);
+  const out = b.add("mul", {}, relu(b.add("sub", {}, relu(sum), x)), y);
+  const program = b.build(out);
+  const lowered = lower(program);
+  assertEquals(kinds(lowered.kernels), ["loop"], printLowered(lowered));
+  assertEquals(lowered.arenaBytes, 0);
+  const inputs = [0, 1].map((k) => Float32Array.from({ length: 128 }, (_, i) => Math.sin(i + k)));
+  assertEquals(differs(runReference(program, inputs), lowered, inputs), null);
+});
+
+Deno.test("a value is stored where one use leaves the body, or is an output", () => {
+  for (const asOutput of [false, true]) {
+    const b = new ProgramBuilder();
+    const x = b.input([8, 16], "float64");
+    const y = b.input([8, 16], "float64");
+    const t = b.add("exp", {}, b.add("add", {}, x, y));
+    const product = b.add("mul", {}, t, b.add("sin", {}, t));
+    const other = b.add("reduceSum", { axes: [0] }, t);
+    const program = asOutput ? b.build(product, t) : b.build(product, other);
+    const lowered = lower(program);
+    const loops = lowered.kernels.filter((kernel) =>
+      kernel.kind === "loop" && kernel.body.some(({ op }) => op === "exp")
+    );
+    assertEquals(loops.length, 1, printLowered(lowered));
+    const inputs = [0, 1].map((k) => Float64Array.from({ length: 128 }, (_, i) => Math.sin(i + k)));
+    assertEquals(differs(runReference(program, inputs), lowered, inputs), null);
+  }
+});
+
+Deno.test("a normalization stores no centered copy", () => {
+  const b = new ProgramBuilder();
+  const x = b.input([8, 512], "float64");
+  const mean = (t: number) => {
+    const sum = b.add("reshape", { shape: [8, 1] }, b.add("reduceSum", { axes: [1] }, t));
+    const part = b.add("full", { shape: [8, 1], dtype: "float64", value: 1 / 512 });
+    return b.add("mul", {}, sum, part);
+  };
+  const spread = (t: number) => b.add("broadcast", { shape: [8, 512] }, t);
+  const centered = b.add("sub", {}, x, spread(mean(x)));
+  const scale = b.add("rsqrt", {}, mean(b.add("mul", {}, centered, centered)));
+  const program = b.build(b.add("mul", {}, centered, spread(scale)));
+  const lowered = lower(program);
+  assertEquals(kinds(lowered.kernels), ["loop", "loop", "loop"], printLowered(lowered));
+  assert(lowered.arenaBytes < 8 * 512, printLowered(lowered));
+  const inputs = [Float64Array.from({ length: 8 * 512 }, (_, i) => Math.sin(i))];
+  assertEquals(differs(runReference(program, inputs), lowered, inputs), null);
+});
+
 Deno.test("shape operations between contractions cost nothing", () => {
   const b = new ProgramBuilder();
   const x = b.input([4, 6, 5], "float32");
@@ -86,8 +140,9 @@ Deno.test("a dying operand's memory is reused in place", () => {
   let y = x;
   for (let i = 0; i < 4; i++) {
     const e = b.add("exp", {}, y);
-    // Used twice and not cheap: stored.
-    y = b.add("cumsum", { axis: 0, reverse: false }, b.add("mul", {}, e, b.add("sin", {}, e)));
+    // Read in two orders and not cheap: stored.
+    const turned = b.add("flip", { axes: [0] }, e);
+    y = b.add("cumsum", { axis: 0, reverse: false }, b.add("mul", {}, e, turned));
   }
   const lowered = lower(b.build(y));
   assert(lowered.arenaBytes <= 3 * 256, printLowered(lowered));

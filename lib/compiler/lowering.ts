@@ -9,6 +9,7 @@ import type { PrimitiveName, PrimitiveParams } from "../base/primitives.ts";
 import { contiguousStrides, sizeOf } from "../base/shape.ts";
 import { contractionOf, type ContractionSpec } from "./contraction_spec.ts";
 import type { BufferSpec, Kernel, View } from "./kernel.ts";
+import { meetingNodes } from "./meeting.ts";
 import type { Program, ProgramNode } from "./program.ts";
 import {
   composeView,
@@ -122,6 +123,8 @@ export class Lowering {
   readonly uses: number[];
   /** The pad whose operand is a node, or a reshape of it, or −1. */
   readonly padOf: Int32Array;
+  /** Where the uses of each node come together in one body, or −1. */
+  private readonly meets: Int32Array;
   /** The permute that alone reads a node, or −1. */
   private readonly readers: Int32Array;
   /** Simple operations that computing one element takes, down to what is stored. */
@@ -148,6 +151,10 @@ export class Lowering {
       return spec === null ? roleOf(node) : contractionRole(spec, node.dtype);
     });
     this.uses = countUses(program, this.roles);
+    this.meets = meetingNodes(
+      program,
+      (id) => this.roles[id] === "elementwise" && program.nodes[id].primitive !== "gather",
+    );
     this.readers = soleReaders(program);
     this.padOf = padsOf(program);
     this.work = new Array<number>(count).fill(0);
@@ -242,6 +249,12 @@ export class Lowering {
         work = 0;
         break;
       case "structural":
+        // A reduction that is repeated has to be stored; what reads it is cheap then.
+        if (node.primitive === "broadcast" && this.work[node.inputs[0]] === Infinity) {
+          this.materializeBase(node.inputs[0]);
+          loads = 1;
+          length = 2;
+        }
         work = this.places[node.inputs[0]] !== null ? 0 : this.work[node.inputs[0]];
         length--;
         // What is read so many times stays in cache: a bias costs next to nothing.
@@ -267,7 +280,8 @@ export class Lowering {
         return true;
       case "elementwise":
       case "product":
-        return length <= longestBody && (this.uses[id] <= 1 || this.isCheap(id));
+        return length <= longestBody &&
+          (this.uses[id] <= 1 || this.meets[id] >= 0 || this.isCheap(id));
       case "reduction":
         return this.uses[id] <= 1;
       case "anchor":
