@@ -12,30 +12,36 @@ import type { Instruction, Kernel } from "../../lib/compiler/kernel.ts";
 
 /** Nanoseconds for one element of instructions that take longer than an addition. */
 const slow: Readonly<Record<string, number>> = {
-  exp: 1.5,
-  expm1: 2,
-  log: 1.5,
-  log1p: 2,
-  sin: 2,
-  cos: 2,
-  atan: 2,
-  tanh: 2,
-  sigmoid: 2,
-  erf: 3,
-  pow: 5,
-  atan2: 3,
+  exp: 0.6,
+  expm1: 0.8,
+  log: 1.3,
+  log1p: 1.9,
+  sin: 3.3,
+  cos: 3.3,
+  atan: 3,
+  tanh: 1.1,
+  sigmoid: 1,
+  erf: 1.4,
+  pow: 10,
+  atan2: 5,
   remainder: 3,
   quotient: 2,
+  div: 0.2,
+  sqrt: 0.3,
+  rsqrt: 0.5,
   loadIndexed: 1,
+  load: 0.1,
 };
 /** Nanoseconds for one element of any other instruction. */
-const quick = 0.2;
+const quick = 0.03;
+/** Nanoseconds for storing or reducing one element. */
+const stored = 0.1;
 /** Multiply-adds in a nanosecond. */
 const multiplyAdds: Readonly<Record<string, number>> = { float32: 15, float64: 7 };
 
 /** Nanoseconds for one pass over a body. */
 function bodyCost(body: readonly Instruction[]): number {
-  let cost = quick;
+  let cost = stored;
   for (const { op } of body) cost += slow[op] ?? quick;
   return cost;
 }
@@ -50,7 +56,7 @@ export function kernelCost(kernel: Kernel): number {
     case "contract": {
       const [batch, m, n, k] = [kernel.batch, kernel.m, kernel.n, kernel.k].map(sizeOf);
       const reads = batch * (m * k + k * n + m * n);
-      return batch * m * n * k / (multiplyAdds[kernel.dtype] ?? 1) + reads * quick;
+      return batch * m * n * k / (multiplyAdds[kernel.dtype] ?? 1) + reads * 0.2;
     }
     case "scan":
       return sizeOf(kernel.dims) * 1.5;
