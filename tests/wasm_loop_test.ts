@@ -395,7 +395,7 @@ Deno.test("loop kernels: large reductions of every kind, in one phase and in two
   for (const dtype of ["float32", "float64", "int32", "uint32", "bool"] as const) {
     for (const reduce of ["sum", "prod", "max", "min", "argmax", "argmin"] as const) {
       if (dtype === "bool" && (reduce === "sum" || reduce === "prod")) continue;
-      for (const dims of [[140_003], [2, 70_003], [300, 251]]) {
+      for (const dims of [[140_003], [2, 70_003], [300, 251], [35, 1_901]]) {
         const outerRank = dims.length - 1;
         const strides = dims.length === 1 ? [1] : random.pick([[dims[1], 1], [1, dims[0]]]);
         const total = dims.reduce((a, b) => a * b, 1);
@@ -429,6 +429,35 @@ Deno.test("loop kernels: large reductions of every kind, in one phase and in two
             `${reduce} ${dtype} [${dims}] ${i}: got ${value}, expected ${expected[1][i]}`,
           )
         );
+      }
+    }
+  }
+});
+
+Deno.test("loop kernels: extremes keep NaN and the signs of zeros, wherever they stand", () => {
+  const random = new Random(18);
+  const few = [-0, 0, -1, -Infinity, NaN, 2 ** -149, -(2 ** -149), 1, Infinity];
+  for (const dtype of ["float32", "float64"] as const) {
+    for (const reduce of ["max", "min"] as const) {
+      for (const [rows, columns] of [[40, 37], [37, 40], [300, 3], [3, 300]]) {
+        // Each row (or column) is drawn from one, two or three values, so that ties and rare NaN occur.
+        for (const strides of [[columns, 1], [1, rows]]) {
+          const kernel = reduction(reduce, dtype, [rows, columns], 1, strides);
+          const values = new Array<number>(rows * columns);
+          for (let row = 0; row < rows; row++) {
+            const palette = few.slice(random.below(3)).slice(0, 1 + random.below(3));
+            for (let i = 0; i < columns; i++) {
+              values[row * strides[0] + i * strides[1]] = random.pick(palette);
+            }
+            const rare = row * strides[0] + random.below(columns) * strides[1];
+            if (row % 3 === 0) values[rare] = random.pick(few);
+          }
+          const contents = [values, new Array(rows).fill(9)];
+          const expected = contents.map((buffer) => [...buffer]);
+          interpret(kernel, expected);
+          const actual = runKernel(kernel, buffersOf([dtype, dtype], contents), contents);
+          assertEquals(actual[1], expected[1], `${reduce} ${dtype} [${rows}, ${columns}]`);
+        }
       }
     }
   }

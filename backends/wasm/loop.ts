@@ -3,13 +3,13 @@
  *
  * @module
  */
-import type { Instruction, LoopKernel } from "../../lib/compiler/kernel.ts";
+import { type Instruction, type LoopKernel, storageBytes } from "../../lib/compiler/kernel.ts";
 import { FunctionBuilder, type FunctionReference, type ModuleBuilder } from "./assembler.ts";
 import { LoopEmitter } from "./loop_emitter.ts";
 import { type EmittedKernel, nothing, runParameters } from "./loop_interface.ts";
 import { normalize, reachable } from "./loop_normalize.ts";
 import { neededFunction, wantsConstants } from "./loop_operations.ts";
-import { planLoop } from "./loop_plan.ts";
+import { type LoopPlan, planLoop } from "./loop_plan.ts";
 import { splitReduction, tileTranspose } from "./loop_split.ts";
 import { ConstantPool } from "./math_lanes.ts";
 
@@ -21,29 +21,39 @@ export function emitLoop(
 ): EmittedKernel {
   const normal = normalize(kernel);
   if (normal === null) return nothing;
-  const split = splitReduction(normal);
-  if (split === null) {
-    const tiles = tileTranspose(normal);
-    const { run, tasks } = tiles === null ? emitOne(module, normal, fused) : joinTasks(
+  const phases: Phase[] = [];
+  let scratch = 0;
+  let rest = normal;
+  for (;;) {
+    const split = splitReduction(rest, planOf(rest).plan.kind === "outer", scratch);
+    if (split === null) break;
+    const pieces = split.pieces.map((piece) => emitOne(module, normalize(piece)!, fused));
+    phases.push(joinTasks(module, pieces));
+    scratch += split.scratch;
+    rest = normalize(split.final)!;
+  }
+  const tiles = tileTranspose(rest);
+  phases.push(
+    tiles === null ? emitOne(module, rest, fused) : joinTasks(
       module,
       tiles.map((tile) => emitOne(module, tile, fused, tile.dims.length - 1)),
-    );
-    return { phases: [{ run, tasks }], sharedScratchBytes: 0, threadScratchBytes: 0 };
-  }
-  const pieces = split.pieces.map((piece) => emitOne(module, normalize(piece)!, fused));
-  const final = emitOne(module, normalize(split.final)!, fused);
-  return {
-    phases: [joinTasks(module, pieces), final],
-    sharedScratchBytes: split.bytes,
-    threadScratchBytes: 0,
-  };
+    ),
+  );
+  const { dtype } = normal.body[normal.body.length - 1];
+  return { phases, sharedScratchBytes: scratch * storageBytes(dtype), threadScratchBytes: 0 };
+}
+
+/** A function that does a kernel's tasks. */
+interface Phase {
+  readonly run: FunctionReference;
+  readonly tasks: number;
 }
 
 /** One function that does the tasks of several, numbered through. */
 function joinTasks(
   module: ModuleBuilder,
-  parts: readonly { run: FunctionReference; tasks: number }[],
-): { run: FunctionReference; tasks: number } {
+  parts: readonly Phase[],
+): Phase {
   if (parts.length === 1) return parts[0];
   const tasks = parts.reduce((sum, part) => sum + part.tasks, 0);
   const run = module.addFunction("pieces", runParameters, [], (f) => {
@@ -68,17 +78,25 @@ function joinTasks(
   return { run, tasks };
 }
 
+/** A normalized kernel's instructions, with a null for the reduced value, and its plan. */
+function planOf(
+  kernel: LoopKernel,
+  vector: number | null = null,
+): { nodes: (Instruction | null)[]; bodyNodes: number[]; plan: LoopPlan } {
+  const nodes: (Instruction | null)[] = [...kernel.body];
+  if (kernel.reduce !== null) nodes.push(null, ...kernel.epilogue);
+  const bodyNodes = reachable(nodes, [kernel.body.length - 1]);
+  return { nodes, bodyNodes, plan: planLoop(kernel, nodes, bodyNodes, vector) };
+}
+
 /** A normalized kernel as one function; the vector dim may be given. */
 function emitOne(
   module: ModuleBuilder,
   kernel: LoopKernel,
   fused: boolean,
   vector: number | null = null,
-): { run: FunctionReference; tasks: number } {
-  const nodes: (Instruction | null)[] = [...kernel.body];
-  if (kernel.reduce !== null) nodes.push(null, ...kernel.epilogue);
-  const bodyNodes = reachable(nodes, [kernel.body.length - 1]);
-  const plan = planLoop(kernel, nodes, bodyNodes, vector);
+): Phase {
+  const { nodes, bodyNodes, plan } = planOf(kernel, vector);
   // Functions that the body calls come first.
   for (const node of nodes) {
     if (node !== null && "args" in node) neededFunction(module, node.op, node.dtype, fused);

@@ -17,6 +17,9 @@ import type { LoopPlan } from "./loop_plan.ts";
 import { Reducer } from "./loop_reduce.ts";
 import type { LaneStyle } from "./math_lanes.ts";
 
+/** A reduced dim is written out, without a loop, where that makes at most so many instructions a vector. */
+const longestTurns = 100;
+
 /** Writes the function of one kernel. */
 export class LoopEmitter {
   readonly lanes: LaneCount;
@@ -234,8 +237,20 @@ export class LoopEmitter {
     const size = this.kernel.dims[d];
     const inside = new Scope(scope);
     const moving = this.#cursors.copy(inside, scope, d);
-    const counter = f.local("i32");
     const step = reducer.steps(this.#innerSteps(i));
+    if (
+      step === null && plan.kind === "outer" && i === plan.inner.length - 1 &&
+      size * this.bodyNodes.length <= longestTurns
+    ) {
+      for (let turn = 0; turn < size; turn++) {
+        const point = new Scope(inside);
+        if (turn > 0) this.#cursors.move(inside, moving, d, 1);
+        this.#emitLevel(point, this.#dimLevel[d], this.bodyNodes, unroll, valid);
+        this.#emitReduced(point, i + 1, unroll, valid);
+      }
+      return;
+    }
+    const counter = f.local("i32");
     const body = (limit: () => void) => {
       f.loop((again) => {
         const point = new Scope(inside);

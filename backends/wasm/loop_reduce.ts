@@ -5,6 +5,9 @@
  * float32 sums: so the error of a sum stays near one rounding, however long it is. The order of all additions is fixed by
  * the kernel's sizes.
  *
+ * The engine's maximum of floats takes eight instructions for NaN and the signs of zeros. A loop takes the quick one, which
+ * ignores both, and notes on the way whether there was NaN and which signs there were.
+ *
  * @module
  */
 import type { DType } from "../../lib/base/dtype.ts";
@@ -13,19 +16,36 @@ import type { FunctionBuilder, Local, OpName } from "./assembler.ts";
 import { identityOf } from "./loop_normalize.ts";
 import { type LaneCount, pushConstant } from "./loop_operations.ts";
 
-/** Additions to one accumulator lane before it is flushed. */
-const flushLength = 64;
-/** Reductions below this many additions a lane are not flushed. */
-const flushFrom = 256;
+/** How flushes are spaced. */
+interface Flushes {
+  /** Additions to one accumulator lane before it is flushed. */
+  readonly every: number;
+  /** Reductions below this many additions a lane are not flushed. */
+  readonly from: number;
+}
+
+/** Where several lanes and vectors share a result, each has a part of its additions. */
+const flushesAcross: Flushes = { every: 64, from: 256 };
+const flushesAlone: Flushes = { every: 16, from: 32 };
+
+function repeat<T>(value: T, count: number): T[] {
+  return new Array<T>(count).fill(value);
+}
 
 /** The state of one reduction, in `unroll` vectors. */
 export class Reducer {
   readonly #accumulators: Local[] = [];
   readonly #positions: Local[] = [];
   readonly #totals: Local[] = [];
+  /** Where a value was NaN, for extremes of floats. */
+  readonly #unordered: Local[] = [];
+  /** All bits of the values: joined by and for a maximum, by or for a minimum. */
+  readonly #signs: Local[] = [];
   readonly #results: Local[] = [];
   #active = 0;
   readonly #argument: boolean;
+  /** Whether this is a maximum or minimum of floats. */
+  readonly #extreme: boolean;
   readonly #float: "f32x4" | "f64x2" | null;
   #flushes = false;
 
@@ -41,7 +61,13 @@ export class Reducer {
   ) {
     this.#argument = reduce === "argmax" || reduce === "argmin";
     this.#float = dtype === "float32" ? "f32x4" : dtype === "float64" ? "f64x2" : null;
+    this.#extreme = this.#float !== null && (reduce === "max" || reduce === "min");
     this.#accumulators = f.locals("v128", unroll);
+    if (this.#extreme) {
+      // All vectors of one result share their notes.
+      this.#unordered = acrossLanes ? repeat(f.local("v128"), unroll) : f.locals("v128", unroll);
+      this.#signs = acrossLanes ? repeat(f.local("v128"), unroll) : f.locals("v128", unroll);
+    }
     if (this.#argument) this.#positions = f.locals("v128", unroll);
     this.#totals = f.locals("v128", 2 * unroll);
   }
@@ -55,6 +81,10 @@ export class Reducer {
       pushConstant(f, this.dtype, identityOf(this.reduce, this.dtype));
       f.set(this.#accumulators[u]);
       if (this.#argument) f.i32x4Splat(0x7fffffff).set(this.#positions[u]);
+      if (this.#extreme) {
+        f.i32x4Splat(0).set(this.#unordered[u]);
+        f.i32x4Splat(this.reduce === "max" ? -1 : 0).set(this.#signs[u]);
+      }
     }
     this.#flushes = false;
     for (let i = 0; i < 2 * unroll; i++) f.i32x4Splat(0).set(this.#totals[i]);
@@ -67,11 +97,12 @@ export class Reducer {
   steps(loop: { size: number; inside: number; outside: number }): number | null {
     if (this.reduce !== "sum" || this.#float === null) return null;
     const { size, inside, outside } = loop;
-    if (size * inside * outside < flushFrom) return null;
-    if (inside >= flushLength) return null;
-    if (size * inside < flushLength && outside > 1) return null;
+    const { every, from } = this.acrossLanes ? flushesAcross : flushesAlone;
+    if (size * inside * outside < from) return null;
+    if (inside >= every) return null;
+    if (size * inside < every && outside > 1) return null;
     this.#flushes = true;
-    return Math.max(1, Math.floor(flushLength / inside));
+    return Math.max(1, Math.floor(every / inside));
   }
 
   /** Combines a vector of values, of which `valid` lanes count, into accumulator u. */
@@ -100,6 +131,32 @@ export class Reducer {
     f.get(this.#accumulators[u]).get(use);
     this.#operate();
     f.set(this.#accumulators[u]);
+    if (!this.#extreme) return;
+    f.get(use).get(use).op(`${this.#float}.ne` as OpName);
+    f.get(this.#unordered[u]).op("v128.or").set(this.#unordered[u]);
+    f.get(this.#signs[u]).get(use).op(this.#joinSigns).set(this.#signs[u]);
+  }
+
+  /** What joins the signs of values. */
+  get #joinSigns(): OpName {
+    return this.reduce === "max" ? "v128.and" : "v128.or";
+  }
+
+  /** Puts NaN, or the right zero, into accumulator u. */
+  #finishExtreme(u: number): void {
+    const { f } = this;
+    const best = this.#accumulators[u];
+    const zero = f.local("v128");
+    const splat = (value: number) => pushConstant(f, this.dtype, value);
+    f.get(best);
+    splat(0);
+    f.op(`${this.#float}.eq` as OpName);
+    splat(-0);
+    f.op("v128.and").set(zero);
+    // Of zeros, a maximum is negative if all values are, a minimum if any is.
+    f.get(best).get(zero).op("v128.andnot");
+    f.get(this.#signs[u]).get(zero).op("v128.and").op("v128.or");
+    f.get(this.#unordered[u]).op("v128.or").set(best);
   }
 
   /** a, b → their combination. */
@@ -109,11 +166,15 @@ export class Reducer {
       f.op(this.reduce === "max" || this.reduce === "sum" ? "v128.or" : "v128.and");
       return;
     }
-    const name = { sum: "add", prod: "mul", max: "max", min: "min", argmax: "max", argmin: "min" };
-    const sign = this.reduce === "max" || this.reduce === "min"
-      ? (dtype === "int32" ? "_s" : dtype === "uint32" ? "_u" : "")
-      : "";
-    f.op(`${this.#float ?? "i32x4"}.${name[this.reduce]}${sign}` as OpName);
+    const signed = dtype === "int32" ? "_s" : "_u";
+    const name = this.reduce === "sum"
+      ? "add"
+      : this.reduce === "prod"
+      ? "mul"
+      : this.#extreme
+      ? `p${this.reduce}`
+      : `${this.reduce}${signed}`;
+    f.op(`${this.#float ?? "i32x4"}.${name}` as OpName);
   }
 
   /**
@@ -222,6 +283,7 @@ export class Reducer {
     if (!this.acrossLanes) {
       for (let u = 0; u < this.#active; u++) {
         if (this.#flushes) this.#finishTotal(u, 2 * u);
+        if (this.#extreme) this.#finishExtreme(u);
         this.#results[u] = this.#accumulators[u];
       }
       return;
@@ -235,6 +297,13 @@ export class Reducer {
       f.get(value).get(value).get(value).shuffle32(lanes);
       this.#operate();
       f.set(value);
+      if (!this.#extreme) return;
+      for (
+        const [notes, join] of [
+          [this.#unordered[0], "v128.or"],
+          [this.#signs[0], this.#joinSigns],
+        ] as const
+      ) f.get(notes).get(notes).get(notes).shuffle32(lanes).op(join).set(notes);
     };
     if (this.dtype === "float64") fold([2, 3, 0, 1]);
     else if (this.lanes === 2) fold([1, 0, 3, 2]);
@@ -242,6 +311,7 @@ export class Reducer {
       fold([2, 3, 0, 1]);
       fold([1, 0, 3, 2]);
     }
+    if (this.#extreme) this.#finishExtreme(0);
   }
 
   /** Puts a flushed sum into accumulator u. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Instruction, type LoopKernel, storageBytes } from "../../lib/compiler/kernel.ts";
+import type { Instruction, LoopKernel } from "../../lib/compiler/kernel.ts";
 import { mapInstruction, product, reachable, renumber, scratchBuffer } from "./loop_normalize.ts";
 import { overlappingDims, taskWork } from "./loop_plan.ts";
 
@@ -12,32 +12,65 @@ const splitWork = 4 * taskWork;
 /** The most pieces that it is cut into. */
 const mostPieces = 64;
 
+/** Rows that are added at a time where a reduction goes down the columns of a matrix. */
+const rowsAtATime = 8;
+/** A matrix has so many columns at least that its rows are no short strips. */
+const fewestColumns = 32;
+
+/** A reduction as reductions of pieces into scratch memory, and a reduction of their results. */
+export interface SplitReduction {
+  readonly pieces: readonly LoopKernel[];
+  readonly final: LoopKernel;
+  /** Elements of scratch memory. */
+  readonly scratch: number;
+}
+
 /**
- * A large reduction to few elements as reductions of pieces of one of its dims into scratch memory, and a reduction of
- * their results. The pieces depend on the sizes alone. Null where one phase will do.
+ * Cuts a reduction whose results lie in scratch memory from `start` on, if that pays. Large reductions to few elements
+ * become several tasks. Reductions down the columns of a matrix go along a few rows at a time, as memory likes to be
+ * read; `down` tells such. The pieces depend on the sizes alone. Null where one phase will do.
  */
 export function splitReduction(
   kernel: LoopKernel,
-): { pieces: LoopKernel[]; final: LoopKernel; bytes: number } | null {
+  down: boolean,
+  start: number,
+): SplitReduction | null {
   const { reduce, dims, outerRank } = kernel;
   if (reduce === null || reduce === "argmax" || reduce === "argmin") return null;
   const results = product(dims.slice(0, outerRank));
   const total = product(dims);
-  const reduced = total / results;
-  if (total < splitWork || reduced < taskWork / 4 || results * taskWork > total) return null;
   // The largest reduced dim.
   let d = outerRank;
   for (let i = outerRank; i < dims.length; i++) if (dims[i] > dims[d]) d = i;
-  const wanted = Math.min(mostPieces, Math.ceil(total / taskWork), dims[d]);
-  const length = Math.ceil(dims[d] / wanted);
+  if (total >= splitWork && total / results >= taskWork / 4 && results * taskWork <= total) {
+    const wanted = Math.min(mostPieces, Math.ceil(total / taskWork), dims[d]);
+    return cut(kernel, d, Math.ceil(dims[d] / wanted), false, start);
+  }
+  if (down && total >= 2 * taskWork && results >= fewestColumns && dims[d] >= 8 * rowsAtATime) {
+    return cut(kernel, d, rowsAtATime, true, start);
+  }
+  return null;
+}
+
+/** Cuts dim d into pieces of a length, whose results stand side by side or as rows of a matrix. */
+function cut(
+  kernel: LoopKernel,
+  d: number,
+  length: number,
+  asRows: boolean,
+  start: number,
+): SplitReduction | null {
+  const { dims, outerRank } = kernel;
+  const results = product(dims.slice(0, outerRank));
   const whole = Math.floor(dims[d] / length);
   const rest = dims[d] - whole * length;
   const count = whole + (rest > 0 ? 1 : 0);
   if (count < 2) return null;
   const dtype = kernel.body[kernel.body.length - 1].dtype;
-  // Scratch is [results…, count], row-major.
+  // Scratch is [results…, count] or [count, results…], row-major.
   const strides: number[] = new Array(outerRank).fill(0);
-  let stride = count;
+  const step = asRows ? results : 1;
+  let stride = asRows ? 1 : count;
   for (let i = outerRank - 1; i >= 0; i--) {
     strides[i] = stride;
     stride *= dims[i];
@@ -56,7 +89,7 @@ export function splitReduction(
       outerRank: outerRank + 1,
       body: kernel.body.map((i) => mapInstruction(i, map, (s) => s[d] * offset)),
       epilogue: [],
-      out: { buffer: scratchBuffer, offset: first, strides: [...strides, 1] },
+      out: { buffer: scratchBuffer, offset: start + first * step, strides: [...strides, step] },
       mode: "set",
       dtype,
     };
@@ -76,7 +109,7 @@ export function splitReduction(
   body.push({
     op: "load",
     dtype,
-    view: { buffer: scratchBuffer, offset: 0, strides: [...strides, 1] },
+    view: { buffer: scratchBuffer, offset: start, strides: [...strides, step] },
   });
   // The reduced value's number is body.length, one after the load.
   const final: LoopKernel = {
@@ -85,7 +118,7 @@ export function splitReduction(
     body,
     epilogue: kernel.epilogue.map((i) => mapInstruction(renumber(i, number), map)),
   };
-  return { pieces, final, bytes: stride * storageBytes(dtype) };
+  return { pieces, final, scratch: results * count };
 }
 
 /** Elements of the vector dim in one tile of a transposition: a cache line or two. */
