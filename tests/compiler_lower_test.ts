@@ -148,6 +148,20 @@ Deno.test("a dying operand's memory is reused in place", () => {
   assert(lowered.arenaBytes <= 3 * 256, printLowered(lowered));
 });
 
+Deno.test("what an output is computed from, element by element, takes the output's memory", () => {
+  const b = new ProgramBuilder();
+  const x = b.input([8, 64], "float64");
+  const e = b.add("exp", {}, x);
+  const sum = b.add("reshape", { shape: [8, 1] }, b.add("reduceSum", { axes: [1] }, e));
+  const whole = b.add("broadcast", { shape: [8, 64] }, sum);
+  const program = b.build(b.add("div", {}, e, whole));
+  const lowered = lower(program);
+  assertEquals(kinds(lowered.kernels), ["loop", "loop", "loop"], printLowered(lowered));
+  assert(lowered.arenaBytes <= 64, printLowered(lowered));
+  const inputs = [Float64Array.from({ length: 512 }, (_, i) => Math.sin(i))];
+  assertEquals(differs(runReference(program, inputs), lowered, inputs), null);
+});
+
 Deno.test("outputs may be inputs, repeat, or be views", () => {
   const b = new ProgramBuilder();
   const x = b.input([2, 3], "float64");

@@ -8,7 +8,7 @@
  */
 
 import type { BufferSpec, Kernel, LoweredProgram } from "../../lib/compiler/kernel.ts";
-import { viewsOf } from "../../lib/compiler/plan.ts";
+import { renumberBuffers, viewsOf } from "../../lib/compiler/plan.ts";
 import { type FunctionReference, ModuleBuilder } from "./assembler.ts";
 import { emitContract, type TableEntry } from "./contract.ts";
 import { kernelCost } from "./cost.ts";
@@ -235,20 +235,7 @@ function canonicalize<K extends Kernel>(kernel: K): { canonical: K; buffers: num
       buffers.push(buffer);
     }
   }
-  return { canonical: renumber(kernel, numbers) as K, buffers };
-}
-
-/** A copy of a kernel, or of a part of it, in which views name the new numbers of buffers. */
-function renumber(value: unknown, numbers: ReadonlyMap<number, number>): unknown {
-  if (Array.isArray(value)) {
-    return typeof value[0] === "object" ? value.map((part) => renumber(part, numbers)) : value;
-  }
-  if (typeof value !== "object" || value === null) return value;
-  const copy: Record<string, unknown> = {};
-  for (const [name, part] of Object.entries(value)) {
-    copy[name] = name === "buffer" ? numbers.get(part as number) : renumber(part, numbers);
-  }
-  return copy;
+  return { canonical: renumberBuffers(kernel, (buffer) => numbers.get(buffer)!), buffers };
 }
 
 /** Equal for kernels whose code is equal. */

@@ -29,18 +29,50 @@ interface Block {
   offset: number;
 }
 
-/** Assigns each temporary its place in the arena. */
-export function planMemory(program: Unplanned): LoweredProgram {
-  const { buffers, kernels } = program;
-  const first = new Int32Array(buffers.length).fill(-1);
-  const last = new Int32Array(buffers.length).fill(-1);
-  const accesses = kernels.map(viewsOf);
-  accesses.forEach(({ reads, write }, k) => {
-    for (const view of [...reads, write]) {
-      if (first[view.buffer] < 0) first[view.buffer] = k;
-      last[view.buffer] = k;
+/** The first and the last kernel that uses each buffer, −1 where none does. */
+function lifetimes(
+  kernels: readonly Kernel[],
+  count: number,
+): { first: Int32Array; last: Int32Array } {
+  const first = new Int32Array(count).fill(-1);
+  const last = new Int32Array(count).fill(-1);
+  kernels.forEach((kernel, k) => {
+    const { reads, write } = viewsOf(kernel);
+    for (const { buffer } of [...reads, write]) {
+      if (first[buffer] < 0) first[buffer] = k;
+      last[buffer] = k;
     }
   });
+  return { first, last };
+}
+
+/** The program with temporaries that end where an output begins, element by element, kept in the output's memory. */
+function reuseOutputs(program: Unplanned): Unplanned {
+  const kernels = [...program.kernels];
+  const buffers = [...program.buffers];
+  const { first, last } = lifetimes(kernels, buffers.length);
+  for (let k = kernels.length - 1; k >= 0; k--) {
+    const target = viewsOf(kernels[k]).write.buffer;
+    if (buffers[target].role !== "output" || first[target] !== k) continue;
+    const source = reusable(kernels[k], buffers, last, k);
+    if (source < 0 || buffers[source].dtype !== buffers[target].dtype) continue;
+    for (let i = first[source]; i <= k; i++) {
+      kernels[i] = renumberBuffers(kernels[i], (buffer) => buffer === source ? target : buffer);
+    }
+    buffers[source] = { ...buffers[source], length: 0 };
+    first[target] = first[source];
+    // What wrote the source now writes the output, and may take the memory of another.
+    k = first[source] + 1;
+  }
+  return { ...program, kernels, buffers };
+}
+
+/** Assigns each temporary its place in the arena. */
+export function planMemory(unplanned: Unplanned): LoweredProgram {
+  const program = reuseOutputs(unplanned);
+  const { buffers, kernels } = program;
+  const { first, last } = lifetimes(kernels, buffers.length);
+  const accesses = kernels.map(viewsOf);
   const blocks: Block[] = [];
   const blockOf = new Array<Block | null>(buffers.length).fill(null);
   for (let k = 0; k < kernels.length; k++) {
@@ -174,4 +206,21 @@ export function viewsOf(kernel: Kernel): { reads: View[]; write: View } {
     case "randomBits":
       return { reads: [kernel.key], write: kernel.out };
   }
+}
+
+/** A copy of a kernel in which views name other buffers. */
+export function renumberBuffers<K extends Kernel>(
+  kernel: K,
+  number: (buffer: number) => number,
+): K {
+  const renumber = (value: unknown): unknown => {
+    if (Array.isArray(value)) return typeof value[0] === "object" ? value.map(renumber) : value;
+    if (typeof value !== "object" || value === null) return value;
+    const copy: Record<string, unknown> = {};
+    for (const [name, part] of Object.entries(value)) {
+      copy[name] = name === "buffer" ? number(part as number) : renumber(part);
+    }
+    return copy;
+  };
+  return renumber(kernel) as K;
 }
