@@ -541,6 +541,60 @@ Deno.test("loop kernels: large transpositions are tiled and cover every element"
   }
 });
 
+Deno.test("loop kernels: transpositions among loads of every other kind, and through themselves", () => {
+  const random = new Random(19);
+  for (const [rows, columns] of [[300, 257], [66, 1021], [1021, 67]]) {
+    for (const [dtype, other] of [["float32", "float32"], ["float64", "float32"]] as const) {
+      const load = (buffer: number, offset: number, strides: number[], type: DType) =>
+        ({ op: "load", dtype: type, view: { buffer, offset, strides } }) as const;
+      const total = rows * columns;
+      const body: Instruction[] = [
+        // Turned, turned from its end, straight, along one dim alone, and both of another dtype.
+        load(0, 0, [1, rows], dtype),
+        load(0, total - rows, [1, -rows], dtype),
+        load(1, 0, [columns, 1], dtype),
+        load(1, 5, [1, 0], dtype),
+        load(1, 3, [0, 1], dtype),
+        load(2, 0, [1, rows], other),
+        { op: "cast", dtype, args: [5] },
+        { op: "index", dtype: "int32", offset: 1, strides: [3, 2] },
+        { op: "cast", dtype, args: [7] },
+        {
+          op: "loadIndexed",
+          dtype,
+          view: { buffer: 0, offset: 2, strides: [1, 0] },
+          index: 7,
+          indexStride: rows,
+          indexSize: columns - 1,
+        },
+      ];
+      let sum = 0;
+      for (const term of [1, 2, 3, 4, 6, 8, 9]) {
+        body.push({ op: "add", dtype, args: [sum, term] });
+        sum = body.length - 1;
+      }
+      const kernel: LoopKernel = {
+        kind: "loop",
+        dims: [rows, columns],
+        outerRank: 2,
+        body,
+        reduce: null,
+        epilogue: [],
+        out: dense(3, [rows, columns]),
+        mode: random.pick(["set", "add"]),
+        dtype,
+      };
+      const contents = [0, 1, 2, 3].map(() =>
+        Array.from({ length: total }, () => random.below(99))
+      );
+      const expected = contents.map((buffer) => [...buffer]);
+      interpret(kernel, expected);
+      const buffers = buffersOf([dtype, dtype, other, dtype], contents);
+      assertEquals(runKernel(kernel, buffers, contents, randomSplit(random))[3], expected[3]);
+    }
+  }
+});
+
 Deno.test("loop kernels: adding to overlapping places keeps every addition", () => {
   // The transpose of a sliding window: out[n, p + k] += y[n, k, p].
   const random = new Random(10);

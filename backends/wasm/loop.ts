@@ -36,7 +36,10 @@ export function emitLoop(
   phases.push(
     tiles === null ? emitOne(module, rest, fused) : joinTasks(
       module,
-      tiles.map((tile) => emitOne(module, tile, fused, tile.dims.length - 1)),
+      tiles.map((tile) => {
+        const last = tile.dims.length - 1;
+        return emitOne(module, tile, fused, last - 1, last);
+      }),
     ),
   );
   const { dtype } = normal.body[normal.body.length - 1];
@@ -82,21 +85,23 @@ function joinTasks(
 function planOf(
   kernel: LoopKernel,
   vector: number | null = null,
+  turned: number | null = null,
 ): { nodes: (Instruction | null)[]; bodyNodes: number[]; plan: LoopPlan } {
   const nodes: (Instruction | null)[] = [...kernel.body];
   if (kernel.reduce !== null) nodes.push(null, ...kernel.epilogue);
   const bodyNodes = reachable(nodes, [kernel.body.length - 1]);
-  return { nodes, bodyNodes, plan: planLoop(kernel, nodes, bodyNodes, vector) };
+  return { nodes, bodyNodes, plan: planLoop(kernel, nodes, bodyNodes, vector, turned) };
 }
 
-/** A normalized kernel as one function; the vector dim may be given. */
+/** A normalized kernel as one function; see `planLoop` for what may be given. */
 function emitOne(
   module: ModuleBuilder,
   kernel: LoopKernel,
   fused: boolean,
   vector: number | null = null,
+  turned: number | null = null,
 ): Phase {
-  const { nodes, bodyNodes, plan } = planOf(kernel, vector);
+  const { nodes, bodyNodes, plan } = planOf(kernel, vector, turned);
   // Functions that the body calls come first.
   for (const node of nodes) {
     if (node !== null && "args" in node) neededFunction(module, node.op, node.dtype, fused);

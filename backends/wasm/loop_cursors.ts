@@ -156,15 +156,24 @@ export class Cursors {
     }
   }
 
+  /** How far copy u of a step is from the first, along something with the strides. */
+  distance(strides: readonly number[], u: number): number {
+    const { across, vector, lanes } = this.plan;
+    if (across !== null) return u * (strides[across] ?? 0);
+    return vector < 0 ? 0 : u * lanes * (strides[vector] ?? 0);
+  }
+
   /** The value of a cursor that counts, in every lane. */
   pushIndex(scope: Scope, key: string, u: number): void {
     const { f, plan } = this;
     f.get(scope.address(key)).op("i32x4.splat");
-    const stride = plan.vector < 0 ? 0 : this.#cursors.get(key)!.strides[plan.vector] ?? 0;
-    if (stride === 0) return;
+    const { strides } = this.#cursors.get(key)!;
+    const stride = plan.vector < 0 ? 0 : strides[plan.vector] ?? 0;
+    const first = this.distance(strides, u);
+    if (stride === 0 && first === 0) return;
     const bytes = new Uint8Array(16);
     const view = new DataView(bytes.buffer);
-    for (let i = 0; i < 4; i++) view.setInt32(4 * i, stride * (u * plan.lanes + i), true);
+    for (let i = 0; i < 4; i++) view.setInt32(4 * i, first + stride * i, true);
     f.v128Const(bytes).op("i32x4.add");
   }
 

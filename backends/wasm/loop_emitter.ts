@@ -10,7 +10,7 @@ import type { DType } from "../../lib/base/dtype.ts";
 import type { Instruction, LoopKernel } from "../../lib/compiler/kernel.ts";
 import type { FunctionBuilder, Local, ModuleBuilder } from "./assembler.ts";
 import { Cursors, Scope } from "./loop_cursors.ts";
-import { pushIndexedLoad, pushLoad, storeResult } from "./loop_memory.ts";
+import { isTurned, loadTurned, pushIndexedLoad, pushLoad, storeResult } from "./loop_memory.ts";
 import { argumentsOf, product, reachable, stridesOf } from "./loop_normalize.ts";
 import { emitOperation, type LaneCount, pushConstant } from "./loop_operations.ts";
 import type { LoopPlan } from "./loop_plan.ts";
@@ -25,7 +25,8 @@ export class LoopEmitter {
   readonly lanes: LaneCount;
   readonly #cursors: Cursors;
   readonly #levels: number[] = [];
-  readonly #onVector: boolean[] = [];
+  /** Whether the copies of a step differ. */
+  readonly #varies: boolean[] = [];
   readonly #dtypes: DType[] = [];
   /** The level at which a dim's loop stands. */
   readonly #dimLevel: number[] = [];
@@ -47,6 +48,7 @@ export class LoopEmitter {
     for (const d of plan.prefix) this.#dimLevel[d] = 1;
     let level = 2;
     if (plan.kind !== "inner" && plan.vector >= 0) this.#dimLevel[plan.vector] = level++;
+    if (plan.across !== null) this.#dimLevel[plan.across] = level++;
     for (const d of plan.inner) this.#dimLevel[d] = level++;
     if (plan.kind === "inner") this.#dimLevel[plan.vector] = level++;
     const argument = kernel.reduce === "argmax" || kernel.reduce === "argmin";
@@ -54,25 +56,25 @@ export class LoopEmitter {
     nodes.forEach((node, i) => {
       if (node === null) {
         this.#levels[i] = 0;
-        this.#onVector[i] = plan.kind === "outer";
+        this.#varies[i] = plan.kind === "outer";
         this.#dtypes[i] = argument ? "int32" : bodyType;
         return;
       }
       this.#dtypes[i] = node.dtype;
       const strides = stridesOf(node) ?? [];
       let nodeLevel = 0;
-      let onVector = false;
+      let varies = false;
       strides.forEach((stride, d) => {
         if (stride === 0) return;
         nodeLevel = Math.max(nodeLevel, this.#dimLevel[d]);
-        if (d === plan.vector) onVector = true;
+        if (d === (plan.across ?? plan.vector)) varies = true;
       });
       for (const arg of argumentsOf(node)) {
         nodeLevel = Math.max(nodeLevel, this.#levels[arg]);
-        onVector ||= this.#onVector[arg];
+        varies ||= this.#varies[arg];
       }
       this.#levels[i] = nodeLevel;
-      this.#onVector[i] = onVector;
+      this.#varies[i] = varies;
     });
     this.#reducer = kernel.reduce === null
       ? null
@@ -172,9 +174,31 @@ export class LoopEmitter {
       this.#emitPoint(inside, 1, 1);
       return;
     }
+    if (plan.across !== null) {
+      this.#emitTurned(scope, plan.across);
+      return;
+    }
     this.#emitVectorLoop(scope, range, plan.unroll, (inside, unroll, valid) => {
       this.#emitLevel(inside, 2, this.bodyNodes, unroll, valid);
       this.#emitPoint(inside, unroll, valid);
+    });
+  }
+
+  /** The loop over the vector dim, around squares along the dim across and what is left, one by one. */
+  #emitTurned(scope: Scope, across: number): void {
+    const size = this.kernel.dims[across];
+    this.#emitVectorLoop(scope, null, 1, (inside, _, valid) => {
+      this.#emitLevel(inside, 2, this.bodyNodes, 1, valid);
+      const column = new Scope(inside);
+      const moving = this.#cursors.copy(column, inside, across);
+      for (let i = 0; i < size;) {
+        const copies = size - i >= this.lanes ? this.lanes : 1;
+        const point = new Scope(column);
+        this.#emitLevel(point, 3, this.bodyNodes, copies, valid);
+        this.#emitPoint(point, copies, valid);
+        i += copies;
+        if (i < size) this.#cursors.move(column, moving, across, copies);
+      }
     });
   }
 
@@ -378,7 +402,7 @@ export class LoopEmitter {
   }
 
   #key(node: number, u: number): string {
-    return `${node} ${this.#onVector[node] ? u : 0}`;
+    return `${node} ${this.#varies[node] ? u : 0}`;
   }
 
   /** Computes the nodes that vary first at this level. */
@@ -391,7 +415,18 @@ export class LoopEmitter {
   ): void {
     for (const node of nodes) {
       if (this.#levels[node] !== level) continue;
-      const copies = this.#onVector[node] ? unroll : 1;
+      const copies = this.#varies[node] ? unroll : 1;
+      const instruction = this.nodes[node]!;
+      if (
+        instruction.op === "load" && copies === this.lanes && valid === this.lanes &&
+        isTurned(instruction.view, this.plan)
+      ) {
+        const { view, dtype } = instruction;
+        loadTurned(this.#cursors, scope, view, dtype).forEach((local, u) => {
+          scope.values.set(this.#key(node, u), local);
+        });
+        continue;
+      }
       // Long chains of dependent instructions run side by side, so that the processor need not look far ahead.
       this.f.weave(
         Array.from({ length: copies }, (_, u) => (cut) => {

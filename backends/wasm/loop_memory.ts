@@ -7,6 +7,7 @@ import type { DType } from "../../lib/base/dtype.ts";
 import { type Instruction, storageBytes, type View } from "../../lib/compiler/kernel.ts";
 import type { Local } from "./assembler.ts";
 import { type Cursors, type Scope, viewKey } from "./loop_cursors.ts";
+import type { LoopPlan } from "./loop_plan.ts";
 
 /** Pushes a vector of a view's elements, of which `valid` lanes count. */
 export function pushLoad(
@@ -23,9 +24,9 @@ export function pushLoad(
   const bytes = storageBytes(dtype);
   const wide = bytes === 8;
   const stride = plan.vector < 0 ? 0 : view.strides[plan.vector] ?? 0;
-  const at = u * lanes * stride * bytes;
+  const at = cursors.distance(view.strides, u) * bytes;
   if (stride === 0) {
-    f.load(wide ? "v128.load64_splat" : "v128.load32_splat", cursors.pushAddress(scope, key, 0));
+    f.load(wide ? "v128.load64_splat" : "v128.load32_splat", cursors.pushAddress(scope, key, at));
   } else if (stride === 1 && valid === lanes) {
     const offset = cursors.pushAddress(scope, key, at);
     f.load(wide || lanes === 4 ? "v128.load" : "v128.load64_zero", offset);
@@ -45,6 +46,42 @@ export function pushLoad(
   if (dtype === "bool") f.op("i32x4.neg");
 }
 
+/** Whether the vectors of a square's copies are read along the dim across, and turned. */
+export function isTurned(view: View, { across, vector }: LoopPlan): boolean {
+  return across !== null && view.strides[across] === 1 && Math.abs(view.strides[vector]) > 1;
+}
+
+/** The vectors of a square's copies, for a view with stride 1 across: as many rows as lanes, turned. */
+export function loadTurned(cursors: Cursors, scope: Scope, view: View, dtype: DType): Local[] {
+  const { f, plan: { lanes, vector } } = cursors;
+  const bytes = storageBytes(dtype);
+  const stride = view.strides[vector] * bytes;
+  const rows = Array.from({ length: lanes }, (_, lane) => {
+    const local = f.local("v128");
+    const offset = cursors.pushAddress(scope, viewKey(view, dtype), lane * stride);
+    f.load(lanes * bytes === 16 ? "v128.load" : "v128.load64_zero", offset);
+    if (dtype === "bool") f.op("i32x4.neg");
+    f.set(local);
+    return local;
+  });
+  const shuffled = (a: Local, b: Local, from: readonly number[]): Local => {
+    const local = f.local("v128");
+    f.get(a).get(b).shuffle32(from).set(local);
+    return local;
+  };
+  const low = [0, 1, 4, 5];
+  const high = [2, 3, 6, 7];
+  const [a, b, c, d] = rows;
+  if (bytes === 8) return [low, high].map((from) => shuffled(a, b, from));
+  const even = [0, 4, 1, 5];
+  if (lanes === 2) return [even, [1, 5, 0, 4]].map((from) => shuffled(a, b, from));
+  const odd = [2, 6, 3, 7];
+  return [even, odd].flatMap((pair) => {
+    const [first, second] = [shuffled(a, b, pair), shuffled(c, d, pair)];
+    return [low, high].map((from) => shuffled(first, second, from));
+  });
+}
+
 /** Pushes a vector of elements at clamped indices. */
 export function pushIndexedLoad(
   cursors: Cursors,
@@ -56,7 +93,6 @@ export function pushIndexedLoad(
   valid: number,
 ): void {
   const { f, plan } = cursors;
-  const { lanes } = plan;
   const { view, dtype, indexStride, indexSize } = instruction;
   const key = viewKey(view, dtype);
   const bytes = storageBytes(dtype);
@@ -73,7 +109,7 @@ export function pushIndexedLoad(
   const vector = f.local("v128");
   for (let lane = 0; lane < valid; lane++) {
     f.get(scope.address(key)).get(offsets).lane("i32x4.extract_lane", lane).op("i32.add");
-    const at = (u * lanes + lane) * stride * bytes;
+    const at = (cursors.distance(view.strides, u) + lane * stride) * bytes;
     if (at < 0) f.i32(at).op("i32.add");
     const offset = Math.max(at, 0);
     if (lane === 0) f.load(wide ? "v128.load64_zero" : "v128.load32_zero", offset);
@@ -103,7 +139,7 @@ export function storeResult(
   const single = plan.vector < 0 || plan.kind === "inner";
   const stride = single ? 0 : out.strides[plan.vector];
   const count = single ? 1 : valid;
-  const at = u * lanes * stride * bytes;
+  const at = single ? 0 : cursors.distance(out.strides, u) * bytes;
   const result = f.local("v128");
   f.get(value);
   if (kernel.mode === "add") {

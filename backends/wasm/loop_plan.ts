@@ -20,6 +20,8 @@ export interface LoopPlan {
   readonly kind: "map" | "inner" | "outer";
   /** Vectors a step. */
   readonly unroll: number;
+  /** The dim along which the vectors of a step lie, if that is not the vector dim; they are turned in registers. */
+  readonly across: number | null;
   /** The result's other dims, outermost first, flattened into one range. */
   readonly prefix: readonly number[];
   /** Reduced dims but the vector dim, outermost first. */
@@ -74,12 +76,13 @@ export function overlappingDims(kernel: LoopKernel): Set<number> {
   return overlapping;
 }
 
-/** Chooses the plan; the vector dim may be given. */
+/** Chooses the plan; the vector dim may be given, and the dim across which it is turned. */
 export function planLoop(
   kernel: LoopKernel,
   nodes: readonly (Instruction | null)[],
   bodyNodes: readonly number[],
   forced: number | null = null,
+  turned: number | null = null,
 ): LoopPlan {
   const lanes: LaneCount =
     nodes.some((node, i) =>
@@ -109,7 +112,9 @@ export function planLoop(
   }
   const vector = best.dim;
   const kind = kernel.reduce === null ? "map" : vector >= outerRank ? "inner" : "outer";
-  const prefix = dims.map((_, d) => d).filter((d) => d < outerRank && d !== vector);
+  const across = turned !== null && dims[turned] >= lanes ? turned : null;
+  const prefix = dims.map((_, d) => d)
+    .filter((d) => d < outerRank && d !== vector && d !== across);
   const inner = dims.map((_, d) => d).filter((d) => d >= outerRank && d !== vector);
   // What must not be split goes last, so that the tasks can split the rest.
   prefix.sort((a, b) => Number(overlapping.has(a)) - Number(overlapping.has(b)) || a - b);
@@ -120,16 +125,19 @@ export function planLoop(
   const wanted = kind === "inner" ? (unrolls ? 4 : 1) : functions > 0 || work <= 6 ? 4 : 2;
   // A long body has no registers to spare, and its code is long enough.
   const long = functions > 1 || work > 20;
-  const unroll = Math.max(1, Math.min(wanted, long ? 2 : 4, Math.floor(size / lanes)));
+  const unroll = across === null
+    ? Math.max(1, Math.min(wanted, long ? 2 : 4, Math.floor(size / lanes)))
+    : lanes;
   const prefixTotal = product(prefix.map((d) => dims[d]));
   const innerTotal = product(inner.map((d) => dims[d])) * (kind === "inner" ? size : 1);
   const perElement = Math.max(1, work) * innerTotal;
-  const row = kind === "inner" ? perElement : perElement * size;
+  const row = (kind === "inner" ? perElement : perElement * size) *
+    (across === null ? 1 : dims[across]);
   let grain = Math.ceil(taskWork / row);
   let chunk = size;
   if (overlapping.size > 0) {
     grain = product(prefix.filter((d) => overlapping.has(d)).map((d) => dims[d]));
-  } else if (kind !== "inner" && row >= 2 * taskWork && size > lanes * unroll) {
+  } else if (kind !== "inner" && across === null && row >= 2 * taskWork && size > lanes * unroll) {
     const step = lanes * unroll;
     chunk = Math.min(size, Math.ceil(taskWork / perElement / step) * step);
   }
@@ -137,7 +145,7 @@ export function planLoop(
   const tasks = chunk < size
     ? prefixTotal * Math.ceil(size / chunk)
     : Math.ceil(prefixTotal / grain);
-  return { lanes, vector, kind, unroll, prefix, inner, grain, chunk, tasks };
+  return { lanes, vector, kind, unroll, across, prefix, inner, grain, chunk, tasks };
 }
 
 /** Whether an instruction is part of what is computed. */

@@ -121,13 +121,13 @@ function cut(
   return { pieces, final, scratch: results * count };
 }
 
-/** Elements of the vector dim in one tile of a transposition: a cache line or two. */
+/** Columns of what a transposition reads in one tile: a cache line or two. */
 const tileWidth = 16;
 
 /**
- * A large elementwise kernel whose result is contiguous along one dim and some load along another, cut into narrow tiles:
- * within a tile the lines that the load touches stay in the cache until all of their elements are used. Null where that
- * does not apply.
+ * A large elementwise kernel whose result is contiguous along one dim and some load along another, cut into tiles that are
+ * narrow along the load's: what a line of memory holds is used at once, in squares that are turned in registers. The last
+ * dims of a tile are the result's and the load's. Null where that does not apply.
  */
 export function tileTranspose(kernel: LoopKernel): LoopKernel[] | null {
   const { dims, out } = kernel;
@@ -143,25 +143,25 @@ export function tileTranspose(kernel: LoopKernel): LoopKernel[] | null {
   }
   if (m < 0) return null;
   const others = dims.map((_, d) => d).filter((d) => d !== v && d !== m);
-  const count = Math.floor(dims[v] / tileWidth);
+  const count = Math.floor(dims[m] / tileWidth);
   const tile = (first: number, repeat: number, width: number): LoopKernel => {
     const map = (s: readonly number[]) => [
       ...others.map((d) => s[d]),
-      s[v] * tileWidth,
-      s[m],
+      s[m] * tileWidth,
       s[v],
+      s[m],
     ];
     const offset = first * tileWidth;
     return {
       ...kernel,
-      dims: [...others.map((d) => dims[d]), repeat, dims[m], width],
+      dims: [...others.map((d) => dims[d]), repeat, dims[v], width],
       outerRank: dims.length + 1,
-      body: kernel.body.map((i) => mapInstruction(i, map, (s) => s[v] * offset)),
-      out: { ...out, offset: out.offset + offset, strides: map(out.strides) },
+      body: kernel.body.map((i) => mapInstruction(i, map, (s) => s[m] * offset)),
+      out: { ...out, offset: out.offset + offset * out.strides[m], strides: map(out.strides) },
     };
   };
   const tiles = [tile(0, count, tileWidth)];
-  const rest = dims[v] - count * tileWidth;
+  const rest = dims[m] - count * tileWidth;
   if (rest > 0) tiles.push(tile(count, 1, rest));
   return tiles;
 }
