@@ -691,7 +691,7 @@ Deno.test("loop kernels: every function of a float inside a kernel agrees with a
 });
 
 Deno.test("loop kernels: an element's value does not depend on where it stands in a row", () => {
-  // Four vectors at a time, one, and a rest, of the same numbers.
+  // Two vectors at a time, one, and a rest, of the same numbers.
   const random = new Random(17);
   const values = [NaN, -Infinity, Infinity, -0, 2 ** -140, -100, 88.5, 20, -0.3].concat(
     Array.from({ length: 5 }, () => Math.fround(4 * random.next() - 2)),

@@ -120,13 +120,13 @@ export function planLoop(
   prefix.sort((a, b) => Number(overlapping.has(a)) - Number(overlapping.has(b)) || a - b);
   const size = vector < 0 ? 1 : dims[vector];
   const work = bodyNodes.length;
-  const unrolls = kernel.reduce !== "argmax" && kernel.reduce !== "argmin";
-  const functions = bodyNodes.filter((i) => nodes[i] !== null && isMathName(nodes[i]!.op)).length;
-  const wanted = kind === "inner" ? (unrolls ? 4 : 1) : functions > 0 || work <= 6 ? 4 : 2;
-  // A long body has no registers to spare, and its code is long enough.
-  const long = functions > 1 || work > 20;
+  const position = kernel.reduce === "argmax" || kernel.reduce === "argmin";
+  // With more vectors at once, functions and long bodies spill registers to a stack that is not aligned to vectors: that
+  // may be quicker by a tenth or slower by half, from one run of the process to the next.
+  const long = work > 20 || bodyNodes.some((i) => nodes[i] !== null && isMathName(nodes[i]!.op));
+  const wanted = long ? 2 : kind === "inner" || work <= 6 ? 4 : 2;
   const unroll = across === null
-    ? Math.max(1, Math.min(wanted, long ? 2 : 4, Math.floor(size / lanes)))
+    ? Math.max(1, Math.min(kind === "inner" && position ? 1 : wanted, Math.floor(size / lanes)))
     : lanes;
   const prefixTotal = product(prefix.map((d) => dims[d]));
   const innerTotal = product(inner.map((d) => dims[d])) * (kind === "inner" ? size : 1);
