@@ -17,7 +17,7 @@ function activation(name: string, since: readonly number[], f: (x: Tensor) => Te
 }
 
 /** Before version 13, over all axes from the given one on, axis 1 by default; from then on over one axis, the last. */
-function overAxis(name: string, f: (x: Tensor, axis: number) => Tensor): Operator {
+export function overAxis(name: string, f: (x: Tensor, axis: number) => Tensor): Operator {
   return operator({
     name,
     since: [1, 11, 13],

@@ -6,6 +6,7 @@
 
 import { isFloat } from "../../base/dtype.ts";
 import { add, applyBinary, div, mul, pow, sub } from "../../core/operations/arithmetic.ts";
+import { equal, isNaN } from "../../core/operations/comparison.ts";
 import {
   abs,
   ceil,
@@ -21,12 +22,14 @@ import {
   sin,
   sqrt,
 } from "../../core/operations/functions.ts";
+import { full } from "../../core/primitives/build.ts";
 import type { Tensor } from "../../core/tensor.ts";
-import { integers } from "../attributes.ts";
+import { flag, integers } from "../attributes.ts";
 import { type Operator, operator, type OperatorContext } from "../operator.ts";
+import { wrap } from "./types.ts";
 
 /** An operator of one operand without attributes. */
-function unary(name: string, since: readonly number[], f: (x: Tensor) => Tensor): Operator {
+export function unary(name: string, since: readonly number[], f: (x: Tensor) => Tensor): Operator {
   // Inputs whose memory the first versions took over.
   const attributes = { consumed_inputs: integers([]) };
   return operator({ name, since, inputs: 1, attributes, run: (c) => f(c.tensor(0)) });
@@ -49,6 +52,11 @@ function binary(
   });
 }
 
+/** Narrow integers wrap around, as in C. */
+function wrapped(f: (a: Tensor, b: Tensor) => Tensor) {
+  return (a: Tensor, b: Tensor, context: OperatorContext): Tensor => wrap(f(a, b), context.type(0));
+}
+
 /** Integers are divided toward zero, as in C. */
 function divide(a: Tensor, b: Tensor): Tensor {
   return isFloat(a.dtype) ? div(a, b) : applyBinary("quotient", a, b, "div");
@@ -65,9 +73,9 @@ function power(a: Tensor, b: Tensor, context: OperatorContext): Tensor {
 
 /** Arithmetic and functions of single elements. */
 export const elementwise: readonly Operator[] = [
-  binary("Add", [7, 13, 14], add),
-  binary("Sub", [7, 13, 14], sub),
-  binary("Mul", [7, 13, 14], mul),
+  binary("Add", [7, 13, 14], wrapped(add)),
+  binary("Sub", [7, 13, 14], wrapped(sub)),
+  binary("Mul", [7, 13, 14], wrapped(mul)),
   binary("Div", [7, 13, 14], divide),
   operator({
     name: "Pow",
@@ -83,6 +91,19 @@ export const elementwise: readonly Operator[] = [
   unary("Floor", [6, 13], floor),
   unary("Ceil", [6, 13], ceil),
   unary("Round", [11, 22], round),
+  unary("IsNaN", [9, 13, 20], isNaN),
+  operator({
+    name: "IsInf",
+    since: [10, 20],
+    inputs: 1,
+    attributes: { detect_negative: flag(true), detect_positive: flag(true) },
+    run: (c, { detect_negative, detect_positive }) => {
+      const x = c.tensor(0);
+      if (detect_negative !== 0 && detect_positive !== 0) return equal(abs(x), Infinity);
+      if (detect_negative === 0 && detect_positive === 0) return full(x.shape, "bool", 0);
+      return equal(x, detect_negative !== 0 ? -Infinity : Infinity);
+    },
+  }),
   unary("Exp", [6, 13], exp),
   unary("Log", [6, 13], log),
   unary("Sqrt", [6, 13], sqrt),

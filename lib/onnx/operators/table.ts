@@ -13,13 +13,22 @@ import { constants } from "./constants.ts";
 import { contractions } from "./contractions.ts";
 import { control } from "./control.ts";
 import { convolution } from "./convolution.ts";
+import { cumulative } from "./cumulative.ts";
 import { elementwise } from "./elementwise.ts";
+import { gathering } from "./gathering.ts";
+import { integers } from "./integers.ts";
+import { movement } from "./movement.ts";
 import { normalization } from "./normalization.ts";
+import { padding } from "./padding.ts";
 import { parts } from "./parts.ts";
 import { pooling } from "./pooling.ts";
 import { reductions } from "./reductions.ts";
+import { scattering } from "./scattering.ts";
+import { selection } from "./selection.ts";
 import { shapes } from "./shapes.ts";
+import { trigonometry } from "./trigonometry.ts";
 import { types } from "./types.ts";
+import { variadic } from "./variadic.ts";
 
 /** The families. */
 export const families: Readonly<Record<string, readonly Operator[]>> = {
@@ -29,13 +38,22 @@ export const families: Readonly<Record<string, readonly Operator[]>> = {
   contractions,
   control,
   convolution,
+  cumulative,
   elementwise,
+  gathering,
+  integers,
+  movement,
   normalization,
+  padding,
   parts,
   pooling,
   reductions,
+  scattering,
+  selection,
   shapes,
+  trigonometry,
   types,
+  variadic,
 };
 
 /** The oldest version of ONNX's own operators that is read. */

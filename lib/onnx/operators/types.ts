@@ -22,8 +22,21 @@ const narrow: Partial<Record<ElementType, number>> = {
   uint16: 16,
 };
 
+/** How many bits a type of integers has; those of 64 are computed in 32. */
+export function bitsOf(type: ElementType): number {
+  return narrow[type] ?? 32;
+}
+
+/** The smallest number of a type, or the largest. */
+export function limitOf(type: ElementType, largest: boolean): number {
+  if (type === "bool") return largest ? 1 : 0;
+  if (type.startsWith("u")) return largest ? 2 ** bitsOf(type) - 1 : 0;
+  if (!type.startsWith("int")) return largest ? Infinity : -Infinity;
+  return largest ? 2 ** (bitsOf(type) - 1) - 1 : -(2 ** (bitsOf(type) - 1));
+}
+
 /** The low bits of integers, with the sign of the type: what C's conversion keeps. */
-function wrap(x: Tensor, type: ElementType): Tensor {
+export function wrap(x: Tensor, type: ElementType): Tensor {
   const bits = narrow[type];
   if (bits === undefined) return x;
   if (type.startsWith("u")) return apply("bitAnd", {}, x, fullLike(x, 2 ** bits - 1));
