@@ -7,6 +7,7 @@
 import {
   AxisError,
   empiricalNtk,
+  explainNtk,
   type NtkReport,
   setBackend,
   TangentsError,
@@ -92,7 +93,7 @@ function checkFinite(data: TypedArray, dtype: string): void {
 
 /** Computes the kernel, and writes or prints it. */
 export async function runKernel(command: KernelCommand): Promise<void> {
-  const { network, settings, method, outputs, check, perParameter, out } = command;
+  const { network, settings, method, outputs, memoryLimit, check, perParameter, out } = command;
   const { errorEstimate, spectrum } = command;
   if (spectrum && command.x2 !== undefined) {
     throw new UsageError("--spectrum is that of examples with themselves; leave out --x2");
@@ -112,10 +113,22 @@ export async function runKernel(command: KernelCommand): Promise<void> {
   const parameters = command.params === undefined
     ? undefined
     : chooseParameters(command.params, Object.keys(params));
+  if (command.explain) {
+    const explanation = await explainNtk(f, params, x1, x2, {
+      ...outputs,
+      method,
+      memoryLimit,
+      parameters,
+      measure: true,
+    }).catch(refuseAxes);
+    console.log(settings.json ? JSON.stringify(explanation) : String(explanation));
+    return;
+  }
   let report: NtkReport | undefined;
   const options = {
     ...outputs,
     method,
+    memoryLimit,
     check,
     errorEstimate,
     spectrum,
@@ -138,13 +151,15 @@ export async function runKernel(command: KernelCommand): Promise<void> {
     await writeKernel(path, data, kernel.shape);
     written.push(path);
   }
-  const { seconds, peakBytes, check: checked } = report!;
+  const { seconds, peakBytes, tiles, check: checked } = report!;
   const parts = [
     `${network.name}: kernel${perParameter ? "s by parameter" : ""} [${
       report!.shape.join(", ")
     }] (${describeForm(report!)}, ${settings.dtype}, ${report!.parameters} parameters) by ${
       report!.method
-    } on ${report!.backend}: ${describeCost(seconds, peakBytes)}`,
+    } on ${report!.backend}: ${describeCost(seconds, peakBytes)}${
+      tiles.count > 1 ? `, in ${tiles.count} blocks` : ""
+    }`,
   ];
   if (checked !== undefined) {
     parts.push(

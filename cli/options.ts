@@ -29,6 +29,7 @@ const flags = {
     "trace-axes",
     "diagonal-axes",
     "normalize",
+    "memory-limit",
     "params",
     "weights",
     "seed",
@@ -40,6 +41,7 @@ const flags = {
   boolean: [
     "check",
     "per-parameter",
+    "explain",
     "error-estimate",
     "spectrum",
     "list",
@@ -60,10 +62,17 @@ const computing = [
   "trace-axes",
   "diagonal-axes",
   "normalize",
+  "memory-limit",
 ] as const;
 
 /** The switches that only a kernel needs. */
-const judging = ["check", "per-parameter", "error-estimate", "spectrum"] as const;
+const computingSwitches = [
+  "check",
+  "per-parameter",
+  "error-estimate",
+  "spectrum",
+  "explain",
+] as const;
 
 /** What to do. */
 export type Command =
@@ -80,10 +89,14 @@ export type Command =
     readonly params: string | undefined;
     readonly method: (typeof methods)[number];
     readonly outputs: OutputOptions;
+    /** In bytes. */
+    readonly memoryLimit: number | undefined;
     readonly check: boolean;
     readonly perParameter: boolean;
     readonly errorEstimate: boolean;
     readonly spectrum: boolean;
+    /** Whether to say how the kernel would be computed rather than to compute it. */
+    readonly explain: boolean;
     readonly settings: Settings;
   };
 
@@ -126,6 +139,13 @@ function seedOf(value: string | undefined): number {
   const seed = Number(value);
   if (value.trim() !== "" && Number.isSafeInteger(seed) && seed >= 0) return seed;
   throw new UsageError(`--seed ${value}: expected an integer of at least 0`);
+}
+
+function memoryLimitOf(value: string | undefined): number | undefined {
+  if (value === undefined) return undefined;
+  const megabytes = Number(value);
+  if (value.trim() !== "" && megabytes > 0) return megabytes * 1e6;
+  throw new UsageError(`--memory-limit ${value}: expected megabytes, a number above 0`);
 }
 
 function axesOf(flag: string, value: string | undefined): number[] | undefined {
@@ -218,7 +238,7 @@ export function commandOf(args: readonly string[]): Command {
     const misplaced = (["weights", "output", ...computing] as const)
       .find((name) => values[name] !== undefined);
     const flag = misplaced ??
-      ([...judging, "list"] as const).find((name) => switches[name]);
+      ([...computingSwitches, "list"] as const).find((name) => switches[name]);
     if (flag !== undefined) {
       throw new UsageError(
         `--${flag} needs a model: deno task ntk MODEL --${flag} …; MODEL is an .onnx file or one of ${
@@ -236,7 +256,7 @@ export function commandOf(args: readonly string[]): Command {
   const network = networkOf(positional[0], values);
   if (switches.list) {
     const idle = computing.find((name) => values[name] !== undefined) ??
-      judging.find((name) => switches[name]);
+      computingSwitches.find((name) => switches[name]);
     if (idle === undefined) return { kind: "list", network, settings };
     throw new UsageError(`--list computes nothing; leave out --${idle}`);
   }
@@ -247,6 +267,14 @@ export function commandOf(args: readonly string[]): Command {
       }]`,
     );
   }
+  if (switches.explain) {
+    const idle = values.out !== undefined
+      ? "out"
+      : computingSwitches.find((name) => name !== "explain" && switches[name]);
+    if (idle !== undefined) {
+      throw new UsageError(`--explain computes no kernel; leave out --${idle}`);
+    }
+  }
   return {
     kind: "kernel",
     network,
@@ -256,7 +284,9 @@ export function commandOf(args: readonly string[]): Command {
     params: values.params,
     method: oneOf("method", values.method, methods),
     outputs: outputsOf(values),
+    memoryLimit: memoryLimitOf(values["memory-limit"]),
     check: switches.check,
+    explain: switches.explain,
     perParameter: switches["per-parameter"],
     errorEstimate: switches["error-estimate"],
     spectrum: switches.spectrum,

@@ -39,9 +39,13 @@ Kernel
   --trace-axes A     in the place of --compute: axes of the output to sum over, as 0,1 (-1 is the last)
   --diagonal-axes A  axes of the output of which only equal indices are wanted
   --normalize N      sum (default) or mean: what is traced over divided by its number of elements
-  --check            compute by the other method as well and compare
+  --check            compute by another method as well and compare
   --error-estimate   recompute a few entries in float64, and say how far the kernel is off
   --spectrum         the smallest eigenvalue of the kernel of examples with themselves
+  --explain          how the kernel would be computed: for each parameter what each method costs, which is taken,
+                     and the time that was expected and measured; a table, and no kernel
+  --memory-limit MB  most megabytes beside parameters and examples (default 2147); what needs more is computed
+                     in blocks
   --per-parameter    each parameter's share by itself: its norm is printed, or it goes to FILE.NAME.npy
   --params LIST      only these parameters: names separated by commas; * stands for anything (conv*.weight)
 

@@ -263,6 +263,32 @@ Deno.test("without --out the kernel is printed, with --json a report alone", asy
   assert(report.seconds > 0 && report.peakBytes > 0);
 });
 
+Deno.test("--explain prints a row for each parameter, and what the whole takes", async () => {
+  const args = ["digits-mlp", ...x1, "--compute", "trace", "--explain"];
+  const { status, stdout, stderr } = await call(...args);
+  assertEquals([status, stderr], [0, ""]);
+  const lines = stdout.split("\n");
+  assertMatch(lines[0], /^parameter +shape +uses +Jacobian contraction .* predicted .*measured$/);
+  const names = ["1.weight", "1.bias", "3.weight", "3.bias", "5.weight", "5.bias"];
+  assertEquals(lines.slice(1, 7).map((line) => line.split(" ")[0]), names);
+  assertMatch(
+    lines[8],
+    /^whole kernel by structured-derivatives: predicted .* ms, measured .* MB$/,
+  );
+  const { parameters } = JSON.parse((await call(...args, "--json")).stdout);
+  assertEquals(parameters.map(({ name }: { name: string }) => name), names);
+});
+
+Deno.test("--memory-limit computes in blocks, and says so", async () => {
+  const whole = await call("digits-mlp", ...x1, "--json");
+  const { tiles } = JSON.parse(whole.stdout) as NtkReport;
+  const limit = 0.5 * tiles.bytes / 1e6;
+  const { status, stdout, stderr } = await call("digits-mlp", ...x1, "--memory-limit", `${limit}`);
+  assertEquals(status, 0, stderr);
+  assertMatch(stderr, /MB, in \d+ blocks$/);
+  assertStringIncludes(stdout, "float32 [12, 12, 10, 10]");
+});
+
 Deno.test("the seed makes the parameters, and equal seeds equal kernels", async () => {
   const kernelOf = async (seed: string): Promise<string> =>
     (await call("digits-mlp", ...x1, "--compute", "trace", "--seed", seed)).stdout;
@@ -354,6 +380,10 @@ const wrong: readonly (readonly [string, string])[] = [
   ["digits-mlp --list --spectrum", "--list computes nothing; leave out --spectrum"],
   ["--error-estimate", "--error-estimate needs a model"],
   ["digits-mlp --x1 @/x.npy --x2 @/x.npy --spectrum", "--spectrum is that of examples with them"],
+  ["digits-mlp --x1 @/x.npy --memory-limit much", "--memory-limit much: expected megabytes"],
+  ["digits-mlp --x1 @/x.npy --memory-limit 0", "--memory-limit 0: expected megabytes, a number"],
+  ["digits-mlp --x1 @/x.npy --explain --check", "--explain computes no kernel; leave out --check"],
+  ["digits-mlp --list --explain", "--list computes nothing; leave out --explain"],
   ["digits-mlp --list --out @/k.npy", "--list computes nothing; leave out --out"],
   ["digits-mlp --x1 @/missing.npy", "--x1 @/missing.npy: there is no such file"],
   ["digits-mlp --x1 @/x.npy --x2 @/missing.npy", "--x2 @/missing.npy: there is no such file"],

@@ -3,12 +3,12 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { createWasmBackend } from "../backends/wasm/mod.ts";
 import {
   type Backend,
+  BackendError,
   customVjp,
   empiricalNtk,
-  type NetworkFunction,
+  explainNtk,
   NtkMismatchError,
   type NtkReport,
-  relu,
   setBackend,
   type Tensor,
   tensor,
@@ -296,7 +296,8 @@ Deno.test("a check passes, and is reported with everything else", async () => {
         onReport,
       });
       assertEquals(reports.length, 1);
-      const { seconds, peakBytes, check, ...rest } = reports[0];
+      const { seconds, peakBytes, tiles, check, errorEstimate, spectrum, ...rest } = reports[0];
+      assertEquals([errorEstimate, spectrum], [undefined, undefined]);
       assertEquals(rest, {
         method,
         compute,
@@ -306,7 +307,8 @@ Deno.test("a check passes, and is reported with everything else", async () => {
         backend: "wasm",
         parameters: 12 + 4 + 8,
       });
-      assert(seconds > 0 && peakBytes > 0);
+      assert(seconds > 0 && peakBytes > 0 && tiles.bytes > 0);
+      assertEquals([tiles.count, tiles.n1, tiles.n2], [1, 3, 2]);
       assertEquals(check!.method, methods.find((other) => other !== method));
       const { largestDifference } = check!;
       assert(largestDifference >= 0 && largestDifference < 1e-14, `${largestDifference}`);
@@ -344,10 +346,11 @@ Deno.test("a check fails with both values where the methods differ", async () =>
     largestEntry: 75,
   });
   // Tolerances of one's own are those that count.
-  await empiricalNtk(f, w, x, null, { check: { rtol: 2 } });
-  await empiricalNtk(f, w, x, null, { check: { rtol: 0, atol: 51 } });
+  const method = "jacobian-contraction";
+  await empiricalNtk(f, w, x, null, { method, check: { rtol: 2 } });
+  await empiricalNtk(f, w, x, null, { method, check: { rtol: 0, atol: 51 } });
   await assertRejects(
-    () => empiricalNtk(f, w, x, null, { check: { rtol: 0, atol: 49 } }),
+    () => empiricalNtk(f, w, x, null, { method, check: { rtol: 0, atol: 49 } }),
     NtkMismatchError,
   );
 });
@@ -384,21 +387,76 @@ Deno.test("a check fails where a kernel is not a number, and infinities hide not
   assertEquals(error.difference.index, [0, 0, 1]);
 });
 
-Deno.test("auto takes the method with fewer operations: convolutions by Jacobians", async () => {
+Deno.test("auto takes structured derivatives where a layer is wide", async () => {
   let method: string | undefined;
   const onReport = (report: NtkReport): void => void (method = report.method);
   await empiricalNtk(wide.f, wide.params, wide.x1, wide.x2, { onReport });
-  assertEquals(method, "jacobian-contraction");
+  assertEquals(method, "structured-derivatives");
 });
 
-Deno.test("auto takes the method with fewer operations: wide layers, one pair, by products", async () => {
-  // 2·O²·P for the contraction against some 4·O·P for the products.
-  const params = [uniform(96, 96), uniform(96, 96), uniform(24, 96)];
-  const f: NetworkFunction<Tensor[], Tensor> = ([u, v, w], x) =>
-    w.matmul(relu(v.matmul(u.matmul(x).tanh())));
-  const [x1, x2] = [uniform(1, 96), uniform(1, 96)];
-  let method: string | undefined;
-  const onReport = (report: NtkReport): void => void (method = report.method);
-  await empiricalNtk(f, params, x1, x2, { onReport });
-  assertEquals(method, "ntk-vector-products");
+Deno.test("a memory limit gives the same kernel in blocks", async () => {
+  const f = ({ w, b, v }: Record<string, Tensor>, x: Tensor): Tensor =>
+    v.matmul(w.matmul(x).add(b).tanh()).reshape([2, 3]).sin();
+  const params = { w: uniform(192, 64), b: uniform(192), v: uniform(6, 192) };
+  const [x1, x2] = [uniform(11, 64), uniform(7, 64)];
+  const forms = [...computes.map((compute) => ({ compute })), { traceAxes: 0, diagonalAxes: 1 }];
+  for (const second of [x2, null]) {
+    for (const form of forms) {
+      for (const method of [...methods, "auto"] as const) {
+        let bytes = 0;
+        const onReport = ({ tiles }: NtkReport): void => void (bytes = tiles.bytes);
+        const whole = await empiricalNtk(f, params, x1, second, { ...form, method, onReport });
+        for (const share of [0.7, 0.3]) {
+          let report: NtkReport | undefined;
+          const parts = await empiricalNtk(f, params, x1, second, {
+            ...form,
+            method,
+            memoryLimit: share * bytes,
+            onReport: (given) => report = given,
+          });
+          const what = `${method}, ${JSON.stringify(form)}, ${share}, ${second === null}`;
+          assert(report!.tiles.count > 1 && report!.tiles.bytes <= share * bytes, what);
+          assertKernel(parts, valuesOf(whole), 1e-14, what);
+        }
+      }
+    }
+  }
+});
+
+Deno.test("a memory limit that nothing fits is an error that says how much is needed", async () => {
+  const { f, params, x1, x2 } = smallNetworks["a perceptron"];
+  await assertRejects(
+    () => empiricalNtk(f, params, x1, x2, { memoryLimit: 10 }),
+    BackendError,
+    "the smallest block needs 0.0 MB, more than memoryLimit, 0.0 MB; raise it",
+  );
+});
+
+Deno.test("an explanation has a row for each parameter, and what it chose is what is done", async () => {
+  const { f, params, x1, x2 } = smallNetworks["convolutions with pooling"];
+  for (const method of [...methods, "auto"] as const) {
+    const explanation = await explainNtk(f, params, x1, x2, { method, measure: true });
+    const { parameters, bytes, rate } = explanation;
+    let report: NtkReport | undefined;
+    await empiricalNtk(f, params, x1, x2, { method, onReport: (given) => report = given });
+    assertEquals(explanation.method, report!.method);
+    assertEquals(bytes, report!.tiles.bytes);
+    assertEquals(parameters.length, 4);
+    for (const { operations, uses, measuredSeconds } of parameters) {
+      assertEquals(uses, 1);
+      assert(methods.every((name) => Number.isFinite(operations[name])));
+      assert(measuredSeconds! > 0);
+    }
+    assert(rate > 1e6 && explanation.measuredSeconds! > 0);
+    assertEquals(String(explanation).split("\n").length, parameters.length + 3);
+  }
+});
+
+Deno.test("an explanation names what has no structure", async () => {
+  const f = ({ u, v }: Record<string, Tensor>, x: Tensor): Tensor =>
+    u.prod(0, { keepDims: true }).mul(x).add(v.mul(x));
+  const explanation = await explainNtk(f, { u: uniform(3), v: uniform(3) }, uniform(2, 3));
+  const [u, v] = explanation.parameters;
+  assertEquals(v.unstructured, null);
+  assert(u.unstructured !== null && String(explanation).includes(`* u: no structure is known for`));
 });

@@ -27,8 +27,9 @@ const method = "structured-derivatives";
 
 /** Numbers of pairs of terms, a parameter. */
 function pairsOf({ f, params, x1, x2 }: KernelCase): number[] {
-  return planStructured(kernelProblem(f, params, x1, x2)).map(({ pairs, dense }) => {
-    assertEquals(dense, null);
+  const { parameters } = planStructured(kernelProblem(f, params, x1, x2));
+  return parameters.map(({ pairs, unstructured }) => {
+    assertEquals(unstructured, null);
     return pairs.length;
   });
 }

@@ -335,7 +335,7 @@ for (const [what, network] of Object.entries(cases)) {
   Deno.test(`structure of ${what}`, () => {
     const { f, params, x, terms, opaque = {} } = network;
     const problem = kernelProblem(f, params, x, x);
-    const { parameters, example, outputs } = structuredJacobians(problem, x);
+    const { parameters, example, outputs } = structuredJacobians(problem, problem.f, x);
     const names = Object.keys(params);
     assertEquals(
       Object.fromEntries(names.map((name, i) => [name, parameters[i].opaque])),

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { TypedArray } from "../base/dtype.ts";
+import { bytesPerElement, type TypedArray } from "../base/dtype.ts";
 import { BackendError, TraceError } from "../base/errors.ts";
 import { formatShape } from "../base/shape.ts";
 import type { Backend, DeviceBuffer, Executable } from "../compiler/backend.ts";
@@ -92,24 +92,47 @@ function bufferOn(backend: Backend, x: Tensor): DeviceBuffer {
   return x.buffer;
 }
 
-function run(backend: Backend, outputs: readonly Tensor[]): void {
+/** Tensors about to be computed: their program is compiled, nothing has run. */
+export interface Prepared {
+  /** Bytes that the run needs beside the tensors that it reads: intermediate and final results, where the backend knows. */
+  readonly bytes: number;
+  /** Computes them. */
+  run(): void;
+}
+
+function prepareOn(backend: Backend, outputs: readonly Tensor[]): Prepared {
   const { program, leaves } = buildProgram(outputs);
-  const inputs = (leaves as Tensor[]).map((leaf) => bufferOn(backend, leaf));
-  const buffers = executableOf(backend, program).run(inputs);
-  outputs.forEach((x, i) => {
-    x.buffer = buffers[i];
-    dropOperation(x);
-  });
+  const executable = executableOf(backend, program);
+  const results = outputs.reduce((n, { size, dtype }) => n + size * bytesPerElement(dtype), 0);
+  return {
+    bytes: results + (executable.scratchBytes ?? 0),
+    run() {
+      const inputs = (leaves as Tensor[]).map((leaf) => bufferOn(backend, leaf));
+      const buffers = executable.run(inputs);
+      outputs.forEach((x, i) => {
+        x.buffer = buffers[i];
+        dropOperation(x);
+      });
+    },
+  };
+}
+
+/**
+ * Makes ready to compute tensors, in one program, on the current backend. Retained tensors among what they need are
+ * computed at once.
+ */
+export function prepare(tensors: Iterable<Tensor>): Prepared {
+  const backend = currentBackend();
+  const missing = [...new Set(tensors)].filter((x) => x.buffer === null && x.host === null);
+  if (missing.length === 0) return { bytes: 0, run() {} };
+  const retained = inspectGraph(missing).filter((x) => !missing.includes(x));
+  if (retained.length > 0) prepareOn(backend, retained).run();
+  return prepareOn(backend, missing);
 }
 
 /** Computes tensors, in one program, on the current backend. */
 export function realizeSync(tensors: Iterable<Tensor>): void {
-  const backend = currentBackend();
-  const missing = [...new Set(tensors)].filter((x) => x.buffer === null && x.host === null);
-  if (missing.length === 0) return;
-  const retained = inspectGraph(missing).filter((x) => !missing.includes(x));
-  if (retained.length > 0) run(backend, retained);
-  run(backend, missing.filter((x) => x.buffer === null));
+  prepare(tensors).run();
 }
 
 /** The tensor's elements. */

@@ -38,12 +38,12 @@ export class NtkMismatchError extends TangentsError {
   /** Where the kernels differ most. */
   readonly difference: KernelDifference;
   /** The method that was asked for. */
-  readonly method: NtkMethod;
+  readonly method: NtkMethod | "mixed";
   /** The method that it was compared with. */
   readonly otherMethod: NtkMethod;
 
   /** Made by `empiricalNtk` with `check: true`. */
-  constructor(method: NtkMethod, otherMethod: NtkMethod, difference: KernelDifference) {
+  constructor(method: NtkMethod | "mixed", otherMethod: NtkMethod, difference: KernelDifference) {
     const { largestDifference, index, value, otherValue, largestEntry } = difference;
     super(
       Number.isNaN(value) && Number.isNaN(otherValue)

@@ -6,22 +6,16 @@
 
 import { currentBackend } from "../../backends/registry.ts";
 import { ArgumentError } from "../base/errors.ts";
-import { realize } from "../core/realize_tree.ts";
 import type { Tensor } from "../core/tensor.ts";
-import { flattenTree } from "../core/tree.ts";
 import { type CheckTolerances, compareKernels, NtkMismatchError } from "./check.ts";
-import { chooseMethod } from "./choose.ts";
 import { estimateError } from "./error_estimate.ts";
+import { execute } from "./execute.ts";
 import { methodNames, type NtkMethod } from "./methods.ts";
 import { checkOptions, looksLikeOptions, type NtkOptions } from "./options.ts";
 import { type KernelProblems, kernelProblems, type NetworkFunction } from "./problem.ts";
 import type { NtkReport } from "./report.ts";
-import {
-  lazyKernels,
-  type NoResultOptions,
-  type NtkResult,
-  type ResultOptions,
-} from "./results.ts";
+import { chooseMethods } from "./plan.ts";
+import { type NoResultOptions, type NtkResult, requestOf, type ResultOptions } from "./results.ts";
 import { isWorse, type KernelSpectrum, kernelSpectrum } from "./spectrum.ts";
 
 /**
@@ -98,30 +92,34 @@ export async function empiricalNtk<Params, X>(
     );
   }
   const checkedOptions = checkOptions(options);
-  const { method: requested, outputs, parameters, results, check, onReport } = checkedOptions;
+  const { method: requested, outputs, parameters, results, memoryLimit, check, onReport } =
+    checkedOptions;
   const { errorEstimate, spectrum } = checkedOptions;
   const second = x2 ?? x1;
   const start = performance.now();
   const all = kernelProblems(f, params, x1, second, parameters, outputs);
   if (spectrum) checkSpectrum(all, results);
-  const largest = all.problems.reduce((a, b) => b.outputSize > a.outputSize ? b : a);
-  const method = requested === "auto" ? chooseMethod(largest) : requested;
-  const kernels = await realize(lazyKernels(all, method, results));
+  const request = requestOf(all, results);
+  const choices = request.problems.map((problem) =>
+    requested === "auto" ? chooseMethods(problem) : problem.params.map(() => requested)
+  );
+  const { result, kernels, tiles } = await execute(request, choices, memoryLimit);
   const seconds = (performance.now() - start) / 1000;
-  const { leaves } = flattenTree(kernels, "empiricalNtk");
+  const method = new Set(choices.flat()).size > 1 ? "mixed" : choices[0][0];
   let checked: NtkReport["check"];
   if (check !== null) {
     const other = methodNames.find((name) => name !== method)!;
-    const again = flattenTree(await realize(lazyKernels(all, other, results)), "empiricalNtk");
-    const largestDifference = await compareAll(leaves, again.leaves, all, [method, other], check);
+    const byOther = choices.map((list) => list.map(() => other));
+    const again = await execute(request, byOther, memoryLimit);
+    const largestDifference = await compareAll(kernels, again.kernels, all, [method, other], check);
     checked = { method: other, largestDifference };
   }
   const estimate = errorEstimate === null ? undefined : await estimateError(
-    leaves,
+    kernels,
     { f, params, x1, x2: second, parameters, outputs, results },
     errorEstimate,
   );
-  const ends = spectrum ? await worstSpectrum(leaves, all) : undefined;
+  const ends = spectrum ? await worstSpectrum(kernels, all) : undefined;
   const backend = currentBackend();
   const [{ form, params: chosen }] = all.problems;
   onReport?.({
@@ -129,16 +127,17 @@ export async function empiricalNtk<Params, X>(
     compute: form.compute,
     axes: form.axes,
     normalize: outputs.normalize ?? "sum",
-    shape: leaves[0].shape,
+    shape: kernels[0].shape,
     backend: backend.name,
     seconds,
     peakBytes: backend.memory().peak,
+    tiles,
     parameters: chosen.reduce((n, p) => n + p.size, 0),
     check: checked,
     errorEstimate: estimate,
     spectrum: ends,
   });
-  return kernels;
+  return result;
 }
 
 /** Throws an `ArgumentError` unless kernels are symmetric matrices. */
@@ -172,7 +171,7 @@ async function compareAll(
   kernels: readonly Tensor[],
   others: readonly Tensor[],
   { problems }: KernelProblems,
-  [method, other]: readonly [NtkMethod, NtkMethod],
+  [method, other]: readonly [NtkMethod | "mixed", NtkMethod],
   tolerances: CheckTolerances,
 ): Promise<number> {
   const double = problems.every((problem) => problem.double);

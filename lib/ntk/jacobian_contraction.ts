@@ -11,10 +11,14 @@ import { cast } from "../core/operations/arithmetic.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { jacrev } from "../transforms/jacrev.ts";
 import { vmap } from "../transforms/vmap.ts";
-import type { KernelProblem } from "./problem.ts";
+import type { KernelProblem, VectorFunction } from "./problem.ts";
 
 /** For each parameter, the Jacobian [examples, traced, diagonal, full, parameter…] in the kernel's dtype. */
-function jacobians({ f, params, form, dtype }: KernelProblem, x: unknown): Tensor[] {
+function jacobians(
+  { params, form, dtype }: KernelProblem,
+  f: VectorFunction,
+  x: unknown,
+): Tensor[] {
   const list = vmap(jacrev(f), [null, 0])([...params], x) as unknown as Tensor[];
   const { traced, diagonal, full } = form;
   return list.map((j, i) =>
@@ -42,7 +46,8 @@ function contract(j1: Tensor, j2: Tensor): Tensor {
  * are wanted in full, the less), which keeps what structure the Jacobians show. Result: [N, M, diagonal, full, full].
  */
 export function jacobianContraction(problem: KernelProblem): Tensor {
-  const j1 = jacobians(problem, problem.x1);
-  const j2 = problem.symmetric ? j1 : jacobians(problem, problem.x2);
+  const { f, f2, x1, x2, symmetric } = problem;
+  const j1 = jacobians(problem, f, x1);
+  const j2 = symmetric ? j1 : jacobians(problem, f2, x2);
   return j1.map((j, i) => contract(j, j2[i])).reduce((a, b) => a.add(b));
 }

@@ -9,7 +9,7 @@ import type { Tensor } from "../core/tensor.ts";
 import { withOutputShape } from "./compute.ts";
 import { jacobianContraction } from "./jacobian_contraction.ts";
 import { ntkVectorProducts } from "./ntk_vector_products.ts";
-import type { KernelProblem } from "./problem.ts";
+import { type KernelProblem, withParameters } from "./problem.ts";
 import { structuredDerivatives } from "./structured/structured_derivatives.ts";
 import { mirrored } from "./symmetric.ts";
 
@@ -23,10 +23,25 @@ export const methods: Readonly<Record<NtkMethod, (problem: KernelProblem) => Ten
   "structured-derivatives": structuredDerivatives,
 };
 
-/** The kernel by a method, with the outputs' own axes; symmetric to the last bit where the examples are the same. */
+/**
+ * The kernel [N, M, diagonal, full, full], each parameter's share by the method chosen for it; symmetric to the last bit
+ * where the examples are the same.
+ */
+export function kernelBy(problem: KernelProblem, choices: readonly NtkMethod[]): Tensor {
+  const kernel = [...new Set(choices)]
+    .map((method) => {
+      const places = choices.flatMap((choice, i) => choice === method ? [i] : []);
+      return methods[method](
+        places.length === choices.length ? problem : withParameters(problem, places),
+      );
+    })
+    .reduce((a, b) => a.add(b));
+  return problem.symmetric ? mirrored(kernel) : kernel;
+}
+
+/** The kernel by a method, with the outputs' own axes. */
 export function lazyKernel(problem: KernelProblem, method: NtkMethod): Tensor {
-  const kernel = methods[method](problem);
-  return withOutputShape(problem.symmetric ? mirrored(kernel) : kernel, problem.form);
+  return withOutputShape(kernelBy(problem, problem.params.map(() => method)), problem.form);
 }
 
 /** Names of the methods. */

@@ -8,9 +8,16 @@ export { type CheckTolerances, type KernelDifference, NtkMismatchError } from ".
 export type { NtkCompute, NtkNormalize, OutputOptions } from "./compute.ts";
 export type { ErrorEstimate, ErrorEstimateOptions } from "./error_estimate.ts";
 export { empiricalNtk } from "./empirical_ntk.ts";
+export {
+  type ExplainedParameter,
+  explainNtk,
+  type ExplainOptions,
+  type NtkExplanation,
+} from "./explain.ts";
 export type { NtkMethod } from "./methods.ts";
 export { ntkVectorProduct, type NtkVectorProductOptions } from "./kernel_operator.ts";
 export type { NtkOptions } from "./options.ts";
+export type { ParameterShare } from "./plan.ts";
 export type { NetworkFunction, ParameterChoice } from "./problem.ts";
 export type { NtkReport } from "./report.ts";
 export type { KernelTree, NoResultOptions, NtkResult, ResultOptions } from "./results.ts";
@@ -21,3 +28,4 @@ export {
   type IndependenceOptions,
   verifyIndependence,
 } from "./verify_independence.ts";
+export type { TileReport, TileSizes } from "./tiles.ts";

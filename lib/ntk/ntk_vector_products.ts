@@ -15,7 +15,7 @@ import { upperStrips } from "./symmetric.ts";
 
 /** The kernel between all pairs of examples, as they are given. */
 function allPairs(problem: KernelProblem): Tensor {
-  const { f, params, x1, x2, form: { traced, diagonal, full }, dtype } = problem;
+  const { f, f2, params, x1, x2, form: { traced, diagonal, full }, dtype } = problem;
   const equal = traced * diagonal;
   /** A basis vector of the outputs that is the product of one of those at equal indices and one of those in full. */
   const basisVector = (u: Tensor, w: Tensor): Tensor =>
@@ -25,7 +25,7 @@ function allPairs(problem: KernelProblem): Tensor {
     const row = (u: Tensor, w: Tensor): Tensor => {
       const e = basisVector(u, w);
       const [cotangents] = pull(e);
-      const [, product] = jvp((p: readonly Tensor[]) => f(p, b), [params], [cotangents]);
+      const [, product] = jvp((p: readonly Tensor[]) => f2(p, b), [params], [cotangents]);
       if (equal === 1) return product;
       const at = (other: Tensor): Tensor => innerProduct(product, e, basisVector(u, other));
       return full === 1 ? at(w).reshape([1]) : vmap(at)(eye(full, full, { dtype }));

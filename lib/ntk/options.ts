@@ -16,10 +16,17 @@ import type { ResultOptions } from "./results.ts";
 
 /** Options of `empiricalNtk`. */
 export interface NtkOptions extends OutputOptions {
-  /** How; "auto" (the default) takes the method with the fewest counted operations. */
+  /**
+   * How; "auto" (the default) takes for each parameter the method with the fewest counted operations. See `explainNtk`.
+   */
   method?: NtkMethod | "auto";
   /** Which parameters to sum over, by name (path in the tree); all floating point ones by default. */
   parameters?: ParameterChoice;
+  /**
+   * Most bytes that a program may need beside parameters and examples; 2 GiB by default. A kernel that needs more is
+   * computed in blocks of examples and outputs.
+   */
+  memoryLimit?: number;
   /** Compute with another method too and compare; true for tolerances that fit the kernel's scale. */
   check?: boolean | CheckTolerances;
   /**
@@ -42,6 +49,7 @@ export interface CheckedOptions {
   readonly outputs: OutputOptions;
   readonly parameters: ParameterChoice | undefined;
   readonly results: ResultOptions;
+  readonly memoryLimit: number;
   readonly check: CheckTolerances | null;
   readonly errorEstimate: ErrorEstimateOptions | null;
   readonly spectrum: boolean;
@@ -57,6 +65,7 @@ const names = [
   "perParameter",
   "crossOutputs",
   "parameters",
+  "memoryLimit",
   "check",
   "errorEstimate",
   "spectrum",
@@ -78,6 +87,17 @@ function checkKeys(value: object, known: readonly string[], what: string): void 
 function checkSwitch(name: string, value: unknown): boolean {
   if (value === undefined || typeof value === "boolean") return value ?? false;
   throw new ArgumentError(`empiricalNtk: ${name} must be true or false, got ${String(value)}`);
+}
+
+/** Bytes that a program may need where nothing else is said. */
+const defaultMemoryLimit = 2 ** 31;
+
+function checkMemoryLimit(value: unknown): number {
+  if (value === undefined) return defaultMemoryLimit;
+  if (typeof value === "number" && value > 0) return value;
+  throw new ArgumentError(
+    `empiricalNtk: memoryLimit must be a number of bytes above 0, got ${String(value)}`,
+  );
 }
 
 function checkTolerances(check: unknown): CheckTolerances | null {
@@ -143,6 +163,7 @@ export function checkOptions(options: NtkOptions & ResultOptions): CheckedOption
       perParameter: checkSwitch("perParameter", options.perParameter),
       crossOutputs: checkSwitch("crossOutputs", options.crossOutputs),
     },
+    memoryLimit: checkMemoryLimit(options.memoryLimit),
     check: checkTolerances(options.check),
     errorEstimate: checkErrorEstimate(options.errorEstimate),
     spectrum: checkSwitch("spectrum", options.spectrum),

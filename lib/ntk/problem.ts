@@ -26,10 +26,15 @@ export type NetworkFunction<Params, X, Out = Tensor> = (params: Params, x: X) =>
 /** Which parameters the kernel sums over: names, or a test of a name. */
 export type ParameterChoice = readonly string[] | RegExp | ((name: string) => boolean);
 
+/** A network from its chosen parameters and one example to a vector. */
+export type VectorFunction = (params: readonly Tensor[], x: unknown) => Tensor;
+
 /** A kernel to be computed, with everything checked. */
 export interface KernelProblem {
   /** The network's result for one example as a vector, in the form's order, from the chosen parameters. */
-  readonly f: (params: readonly Tensor[], x: unknown) => Tensor;
+  readonly f: VectorFunction;
+  /** The same for the second examples; another function only where a part of the outputs is computed at a time. */
+  readonly f2: VectorFunction;
   /** The chosen parameters. */
   readonly params: readonly Tensor[];
   /** Their names: paths in the parameter tree. */
@@ -234,11 +239,13 @@ export function kernelProblems<Params, X>(
   const { withChosen, chosen, names, results, inputs, symmetric, counts: [n1, n2] } = checked;
   const problems = results.leaves.map((output, k): KernelProblem => {
     const form = outputForm(options, output.shape);
+    const vector: VectorFunction = (values, x) => {
+      const result = f(withChosen(values), x as X);
+      return outputVector(flattenTree(result, "empiricalNtk: result").leaves[k], form);
+    };
     return {
-      f: (values, x) => {
-        const result = f(withChosen(values), x as X);
-        return outputVector(flattenTree(result, "empiricalNtk: result").leaves[k], form);
-      },
+      f: vector,
+      f2: vector,
       params: chosen,
       names,
       x1,
@@ -269,14 +276,17 @@ export function kernelProblem<Params, X>(
 
 /** The problem with only some of its parameters, by position; the others are held fixed. */
 export function withParameters(problem: KernelProblem, places: readonly number[]): KernelProblem {
-  const { f, params, names } = problem;
+  const { f, f2, params, names } = problem;
+  const holding = (g: VectorFunction): VectorFunction => (values, x) => {
+    const all = [...params];
+    places.forEach((at, i) => all[at] = values[i]);
+    return g(all, x);
+  };
+  const inner = holding(f);
   return {
     ...problem,
-    f: (values, x) => {
-      const all = [...params];
-      places.forEach((at, i) => all[at] = values[i]);
-      return f(all, x);
-    },
+    f: inner,
+    f2: f2 === f ? inner : holding(f2),
     params: places.map((i) => params[i]),
     names: places.map((i) => names[i]),
   };

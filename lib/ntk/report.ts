@@ -8,11 +8,12 @@ import type { NtkCompute, NtkNormalize } from "./compute.ts";
 import type { ErrorEstimate } from "./error_estimate.ts";
 import type { NtkMethod } from "./methods.ts";
 import type { KernelSpectrum } from "./spectrum.ts";
+import type { TileReport } from "./tiles.ts";
 
 /** What was done to compute a kernel. */
 export interface NtkReport {
-  /** The method that computed it. */
-  readonly method: NtkMethod;
+  /** The method that computed it; "mixed" where parameters have different ones. */
+  readonly method: NtkMethod | "mixed";
   /** What of the kernel was computed; "axes" where output axes were chosen by number. */
   readonly compute: NtkCompute | "axes";
   /** What was computed of each axis of the output. */
@@ -27,6 +28,8 @@ export interface NtkReport {
   readonly seconds: number;
   /** Most bytes that the backend held at once since it started. */
   readonly peakBytes: number;
+  /** How many examples and outputs were computed at a time, in how many blocks, and the bytes that one needed. */
+  readonly tiles: TileReport;
   /** Number of parameters that the kernel sums over. */
   readonly parameters: number;
   /** How far some entries are from the same in float64, if asked for. */

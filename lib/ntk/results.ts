@@ -5,7 +5,6 @@
  */
 
 import { ArgumentError, DTypeError } from "../base/errors.ts";
-import { range } from "../base/shape.ts";
 import { reshape, slice } from "../core/primitives/build.ts";
 import { concat } from "../core/operations/shapes.ts";
 import type { Tensor } from "../core/tensor.ts";
@@ -13,7 +12,12 @@ import { unflattenTree } from "../core/tree.ts";
 import type { Jacobian } from "../transforms/jacobian.ts";
 import { outputForm } from "./compute.ts";
 import { lazyKernel, type NtkMethod } from "./methods.ts";
-import { type KernelProblem, type KernelProblems, withParameters } from "./problem.ts";
+import {
+  type KernelProblem,
+  type KernelProblems,
+  type VectorFunction,
+  withParameters,
+} from "./problem.ts";
 
 /** What is wanted beside one kernel for each output. */
 export interface ResultOptions {
@@ -62,9 +66,12 @@ function joined({ problems }: KernelProblems): KernelProblem {
       );
     }
   }
+  const f: VectorFunction = (values, x) =>
+    concat(problems.map((problem) => problem.f(values, x)), 0);
   return {
     ...first,
-    f: (values, x) => concat(problems.map(({ f }) => f(values, x)), 0),
+    f,
+    f2: f,
     form: outputForm({}, [outputSize]),
     outputSize,
     double: problems.every(({ double }) => double),
@@ -88,23 +95,44 @@ function blocksOf(kernel: Tensor, { problems }: KernelProblems): Tensor[][] {
   );
 }
 
-/** All kernels that the options ask for, lazy. */
+/** The kernels to compute for what was asked for. */
+export interface KernelRequest {
+  /** What to compute. */
+  readonly problems: readonly KernelProblem[];
+  /** What is returned, from the kernels in the order of the problems. */
+  assemble(kernels: readonly Tensor[]): unknown;
+}
+
+/** The kernels that the options ask for. */
+export function requestOf(
+  all: KernelProblems,
+  { perParameter = false, crossOutputs = false }: ResultOptions,
+): KernelRequest {
+  const { structure } = all;
+  const problems = crossOutputs ? [joined(all)] : all.problems;
+  const tree = (kernels: readonly Tensor[]): unknown => {
+    if (!crossOutputs) return unflattenTree(structure, kernels);
+    const blocks = blocksOf(kernels[0], all);
+    return unflattenTree(structure, blocks.map((row) => unflattenTree(structure, row)));
+  };
+  if (!perParameter) return { problems, assemble: tree };
+  const { names } = all.problems[0];
+  return {
+    problems: names.flatMap((_, i) => problems.map((problem) => withParameters(problem, [i]))),
+    assemble: (kernels) =>
+      Object.fromEntries(names.map((name, i) => {
+        const start = i * problems.length;
+        return [name, tree(kernels.slice(start, start + problems.length))];
+      })),
+  };
+}
+
+/** All kernels that the options ask for by one method, lazy. */
 export function lazyKernels(
   all: KernelProblems,
   method: NtkMethod,
-  { perParameter = false, crossOutputs = false }: ResultOptions,
+  options: ResultOptions,
 ): unknown {
-  const { problems, structure } = all;
-  const tree = (narrow: (problem: KernelProblem) => KernelProblem): unknown => {
-    if (!crossOutputs) {
-      return unflattenTree(structure, problems.map((p) => lazyKernel(narrow(p), method)));
-    }
-    const blocks = blocksOf(lazyKernel(narrow(joined(all)), method), all);
-    return unflattenTree(structure, blocks.map((row) => unflattenTree(structure, row)));
-  };
-  if (!perParameter) return tree((problem) => problem);
-  const { names } = problems[0];
-  return Object.fromEntries(
-    range(names.length).map((i) => [names[i], tree((problem) => withParameters(problem, [i]))]),
-  );
+  const { problems, assemble } = requestOf(all, options);
+  return assemble(problems.map((problem) => lazyKernel(problem, method)));
 }

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { range, sizeOf } from "../../base/shape.ts";
+import { invertPermutation, range } from "../../base/shape.ts";
 import { bestOrder, type Order } from "../../compiler/contraction_order.ts";
 import {
   contractPair,
@@ -17,220 +17,46 @@ import { cast } from "../../core/operations/arithmetic.ts";
 import { eye } from "../../core/operations/creation.ts";
 import { diagonal } from "../../core/operations/shapes.ts";
 import { apply } from "../../core/apply.ts";
-import { binary, broadcast, reshape, scale } from "../../core/primitives/build.ts";
+import { broadcast, permute, reshape, scale } from "../../core/primitives/build.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import type { OutputForm } from "../compute.ts";
-import { axisLabels, indexWithin, readLabel, singleLabel, withoutRange } from "./parts.ts";
-import {
-  axisSize,
-  type Factor,
-  type Label,
-  labelsOf,
-  type ParameterAxis,
-  relabel,
-  sizeOfLabels,
-  sliceLabel,
-  type Term,
-  Unstructured,
-} from "./term.ts";
-
-/** A term with the labels of its examples and of its outputs, in the form's order; axes of size 1 included. */
-export interface Side {
-  /** The term. */
-  readonly term: Term;
-  /** The examples. */
-  readonly example: Label;
-  /** One label an output axis. */
-  readonly outputs: readonly Label[];
-}
+import { joinAxis, type Joint, type Side } from "./join.ts";
+import { axisLabels } from "./parts.ts";
+import { type Factor, type Label, Unstructured } from "./term.ts";
 
 /** A product of two terms, planned. */
 export interface PairPlan {
   /** Its cost, in the unit of `bestOrder`: two operations of a matrix product are one multiply-add. */
   readonly cost: number;
-  /** Elements of its largest intermediate result. */
-  readonly largest: number;
-  /** The kernel's share [N, M, diagonal, full, full]; nothing is computed. */
-  build(): Tensor;
+  /** Its share of the kernel; nothing is computed. */
+  build(): Share;
 }
 
-/** Two terms on the way to one network: which labels of theirs are the same. */
-interface Joint {
-  a: Term;
-  b: Term;
-  readonly equal: [Label, Label][];
-  readonly factors: Factor[];
-  /** Labels of examples and outputs, which must stay as they are. */
-  readonly outer: ReadonlySet<Label>;
-  readonly dtype: Tensor["dtype"];
+/** A share of the kernel that is zero where outputs differ which the network makes the same. */
+export interface Share {
+  /** Its values, with an axis for each example, output axis and second output axis in turn, of size 1 where repeated. */
+  readonly tensor: Tensor;
+  /** For each axis the axis that it repeats, or its own number. */
+  readonly repeats: readonly number[];
+  /** The sizes with the repeated axes put in. */
+  readonly shape: readonly number[];
 }
 
-type Axis<Kind extends ParameterAxis["kind"]> = Extract<ParameterAxis, { kind: Kind }>;
-
-/** Makes two lists of labels the same list, splitting labels where they factor differently. */
-function joinLabels(joint: Joint, axis: number): void {
-  const listOf = (term: Term): readonly Label[] =>
-    labelsOf(term.axes[axis]).filter(({ size }) => size !== 1);
-  for (;;) {
-    const [left, right] = [listOf(joint.a), listOf(joint.b)];
-    const at = left.findIndex((label, i) => label.size !== right[i].size);
-    if (at < 0) {
-      left.forEach((label, i) => joint.equal.push([label, right[i]]));
-      return;
-    }
-    const [l, r] = [left[at], right[at]];
-    const [outer, whole] = [Math.min(l.size, r.size), Math.max(l.size, r.size)];
-    if (whole % outer !== 0) {
-      // The two cut the axis across each other: each is made one label.
-      single(joint, "a", axis);
-      single(joint, "b", axis);
-      continue;
-    }
-    const [side, split] = l.size > r.size ? ["a" as const, l] : ["b" as const, r];
-    const [label] = detached(joint, side, axis, [split]);
-    joint[side] = relabel(joint[side], label, [{ size: outer }, { size: whole / outer }]);
+/** The sum of shares, as a tensor of the shape; what they repeat is put in once for all that repeat the same. */
+export function sumShares(
+  shares: readonly Share[],
+  shape: readonly number[],
+  dtype: Tensor["dtype"],
+): Tensor | null {
+  const groups = new Map<string, Share>();
+  for (const share of shares) {
+    const key = share.repeats.join();
+    const known = groups.get(key);
+    const tensor = known === undefined ? share.tensor : known.tensor.add(share.tensor);
+    groups.set(key, { ...share, tensor });
   }
-}
-
-/**
- * The axis's labels, or those given, free to be changed: a label of the outputs or of the examples is replaced by one of its
- * own, tied to it by an identity.
- */
-function detached(
-  joint: Joint,
-  side: "a" | "b",
-  axis: number,
-  labels: readonly Label[] = labelsOf(joint[side].axes[axis]),
-): Label[] {
-  return labels.map((label) => {
-    if (!joint.outer.has(label)) return label;
-    const own: Label = { size: label.size };
-    const term = joint[side];
-    const tie = { tensor: eye(own.size, own.size, { dtype: joint.dtype }), labels: [label, own] };
-    joint[side] = {
-      scale: term.scale,
-      factors: [...term.factors, tie],
-      axes: term.axes.map((other, i): ParameterAxis =>
-        i !== axis || other.kind === "index"
-          ? other
-          : { ...other, labels: other.labels.map((l) => l === label ? own : l) }
-      ),
-    };
-    return own;
-  });
-}
-
-/** Makes an axis one label, free to be changed, and gives it. */
-function single(joint: Joint, side: "a" | "b", axis: number): Label {
-  detached(joint, side, axis);
-  const { term, label } = singleLabel(joint[side], axis, joint.outer);
-  joint[side] = term;
-  return label ?? { size: 1 };
-}
-
-/** Writes a slice as a label over the whole axis. */
-function widen(joint: Joint, side: "a" | "b", axis: number): void {
-  if (joint[side].axes[axis].kind !== "range") return;
-  detached(joint, side, axis);
-  joint[side] = withoutRange(joint[side], axis, joint.outer, joint.dtype);
-}
-
-/** Cuts a term to positions of an axis, start, start + step, …, and gives their label. */
-function cut(
-  joint: Joint,
-  side: "a" | "b",
-  axis: number,
-  start: number,
-  step: number,
-  count: number,
-): Label {
-  const label = single(joint, side, axis);
-  const part = sliceLabel(joint[side], label, start, step, count);
-  joint[side] = part.term;
-  return part.label;
-}
-
-/** Cuts two slices of one axis to where they overlap. Returns false where they do not. */
-function joinRanges(joint: Joint, axis: number): boolean {
-  const [left, right] = [joint.a, joint.b].map((term) => term.axes[axis] as Axis<"range">);
-  const { step } = left;
-  if (right.step !== step) {
-    widen(joint, "a", axis);
-    widen(joint, "b", axis);
-    joinLabels(joint, axis);
-    return true;
-  }
-  if ((left.start - right.start) % step !== 0) return false;
-  const [n, m] = [left, right].map(({ labels }) => sizeOfLabels(labels));
-  const start = Math.max(left.start, right.start);
-  const end = Math.min(left.start + n * step, right.start + m * step);
-  const count = (end - start) / step;
-  if (count <= 0) return false;
-  if (count === n && count === m) joinLabels(joint, axis);
-  else {
-    const a = cut(joint, "a", axis, (start - left.start) / step, 1, count);
-    const b = cut(joint, "b", axis, (start - right.start) / step, 1, count);
-    joint.equal.push([a, b]);
-  }
-  return true;
-}
-
-/** The part of a plain axis of `side` that the other term's slice covers. */
-function restrict(joint: Joint, side: "a" | "b", axis: number, range: Axis<"range">): void {
-  const count = sizeOfLabels(range.labels);
-  const part = cut(joint, side, axis, range.start, range.step, count);
-  // The plain axis has the slice's positions now.
-  joint[side] = {
-    ...joint[side],
-    axes: joint[side].axes.map((other, i) =>
-      i === axis ? { kind: "labels", labels: [part] } : other
-    ),
-  };
-  joinLabels(joint, axis);
-}
-
-/** The entries of an axis that the other term reads by index: of a slice, those that lie in it. */
-function readByIndex(joint: Joint, side: "a" | "b", axis: number, index: Factor): void {
-  const label = single(joint, side, axis);
-  const { scale, factors, axes } = joint[side];
-  const own = axes[axis];
-  let place = index;
-  if (own.kind === "range") {
-    const { start, step } = own;
-    const within = indexWithin(index, { start, step, count: label.size }, joint.dtype);
-    place = within.index;
-    joint.factors.push(within.inside);
-  }
-  const read: ParameterAxis = { kind: "index", index, size: axisSize(own) };
-  joint[side] = {
-    scale,
-    factors: factors.map((factor) => readLabel(factor, label, place)),
-    axes: axes.map((other, i) => i === axis ? read : other),
-  };
-}
-
-/** 1 where two indices are the same position, else 0. */
-function sameIndex(a: Factor, b: Factor, dtype: Tensor["dtype"]): Factor {
-  const labels = [...a.labels, ...b.labels];
-  const shape = labels.map(({ size }) => size);
-  const ones = (list: readonly Label[]): number[] => list.map(() => 1);
-  const left = broadcast(reshape(a.tensor, [...a.tensor.shape, ...ones(b.labels)]), shape);
-  const right = broadcast(reshape(b.tensor, [...ones(a.labels), ...b.tensor.shape]), shape);
-  return { tensor: cast(binary("equal", left, right), dtype), labels };
-}
-
-/** Makes one axis of the parameter the same for both terms. Returns false where the terms never meet. */
-function joinAxis(joint: Joint, axis: number): boolean {
-  const [left, right] = [joint.a.axes[axis], joint.b.axes[axis]];
-  if (left.kind === "range" && right.kind === "range") return joinRanges(joint, axis);
-  if (left.kind === "index" && right.kind === "index") {
-    joint.factors.push(sameIndex(left.index, right.index, joint.dtype));
-  } else if (left.kind === "index") readByIndex(joint, "b", axis, left.index);
-  else if (right.kind === "index") readByIndex(joint, "a", axis, right.index);
-  else if (left.kind === "range") restrict(joint, "b", axis, left);
-  else if (right.kind === "range") restrict(joint, "a", axis, right);
-  else joinLabels(joint, axis);
-  return true;
+  const whole = [...groups.values()].map((share) => reshape(withRepeats(share, dtype), shape));
+  return whole.length === 0 ? null : whole.reduce((a, b) => a.add(b));
 }
 
 /** Sets of labels that are the same. */
@@ -290,13 +116,92 @@ function contractInOrder(
   );
 }
 
-function largestOf(order: Order, size: (labels: number) => number, top = true): number {
-  if ("operand" in order) return 0;
-  return Math.max(
-    top ? 0 : size(order.labels),
-    largestOf(order.left, size, false),
-    largestOf(order.right, size, false),
-  );
+/** Two terms as one network of factors whose axes have names. */
+interface PairNetwork {
+  readonly labels: Labels;
+  readonly operands: readonly Labeled[];
+  /** The labels of the parameter's axes, which are summed over. */
+  readonly summed: readonly Label[];
+  readonly scale: number;
+}
+
+/** Joins two terms at the parameter. Returns null where they never meet. */
+function networkOf(
+  left: Side,
+  right: Side,
+  dtype: Tensor["dtype"],
+  labels: Labels,
+): PairNetwork | null {
+  const outer = new Set([left, right].flatMap(({ example, outputs }) => [example, ...outputs]));
+  const joint: Joint = { a: left.term, b: right.term, equal: [], factors: [], outer, dtype };
+  for (const axis of range(joint.a.axes.length)) if (!joinAxis(joint, axis)) return null;
+  joint.equal.forEach(([a, b]) => labels.unite(a, b));
+  return {
+    labels,
+    operands: [...joint.a.factors, ...joint.b.factors, ...joint.factors]
+      .map((factor) => nameFactor(labels, factor, dtype)),
+    summed: [...axisLabels(joint.a), ...axisLabels(joint.b)],
+    scale: joint.a.scale * joint.b.scale,
+  };
+}
+
+/** The cheapest order of a network with the result's labels. */
+class Contraction {
+  private readonly names: readonly string[];
+  private readonly found: { order: Order; cost: number } | null;
+
+  constructor(
+    private readonly operands: readonly Labeled[],
+    private readonly output: readonly string[],
+    private readonly sizes: ReadonlyMap<string, number>,
+    limit: number,
+  ) {
+    this.names = [...sizes.keys()];
+    if (this.names.length > 30) throw new Unstructured("more than 30 labels");
+    const problem = {
+      sizes: this.names.map((name) => sizes.get(name)!),
+      operands: operands.map(({ labels }) => this.set(labels)),
+      output: this.set(output),
+    };
+    this.found = operands.length === 0
+      ? null
+      : bestOrder({ ...problem, limit }) ?? bestOrder({ ...problem, limit: Infinity });
+  }
+
+  get cost(): number {
+    return this.found?.cost ?? 0;
+  }
+
+  /** The product with the output's labels that any operand has, in the output's order; nothing is computed. */
+  build(dtype: Tensor["dtype"]): Labeled {
+    if (this.found === null) {
+      return { tensor: apply("full", { shape: [], dtype, value: 1 }), labels: [] };
+    }
+    const product = contractInOrder(this.found.order, this.operands, (set) => {
+      const names = this.names.filter((_, i) => (set & 1 << i) !== 0);
+      // The result's own axes first, in its order.
+      return [
+        ...this.output.filter((name) => names.includes(name)),
+        ...names.filter((name) => !this.output.includes(name)),
+      ];
+    });
+    const kept = this.output.filter((name) => product.labels.includes(name));
+    return { tensor: orderLabels(product, kept), labels: kept };
+  }
+
+  private set(names: readonly string[]): number {
+    return names.reduce((bits, name) => bits | 1 << this.names.indexOf(name), 0);
+  }
+}
+
+/** Sizes of all labels that take part. */
+function sizesOf(network: PairNetwork, others: readonly Label[]): Map<string, number> {
+  const sizes = new Map<string, number>();
+  for (const { tensor, labels } of network.operands) {
+    labels.forEach((name, i) => sizes.set(name, tensor.shape[i]));
+  }
+  for (const label of others) sizes.set(network.labels.name(label), label.size);
+  return sizes;
 }
 
 /**
@@ -316,16 +221,12 @@ export function planPair(
   dtype: Tensor["dtype"],
   limit: number,
 ): PairPlan | null {
-  const outer = new Set([left, right].flatMap(({ example, outputs }) => [example, ...outputs]));
-  const joint: Joint = { a: left.term, b: right.term, equal: [], factors: [], outer, dtype };
-  for (const axis of range(joint.a.axes.length)) if (!joinAxis(joint, axis)) return null;
   const labels = new Labels();
-  joint.equal.forEach(([a, b]) => labels.unite(a, b));
   form.order.forEach((axis, i) => {
     if (form.axes[axis] !== "full") labels.unite(left.outputs[i], right.outputs[i]);
   });
-  const operands = [...joint.a.factors, ...joint.b.factors, ...joint.factors]
-    .map((factor) => nameFactor(labels, factor, dtype));
+  const network = networkOf(left, right, dtype, labels);
+  if (network === null) return null;
   const wanted = (side: Side, kind: string): Label[] =>
     side.outputs.filter((_, i) => form.axes[form.order[i]] === kind);
   // Axes of the result; one of the second outputs that is the same as one of the first is put in at the end.
@@ -335,116 +236,76 @@ export function planPair(
     ...wanted(left, "diagonal"),
     ...wanted(left, "full"),
     ...wanted(right, "full"),
-  ];
-  const output = [...new Set(result.map((label) => labels.name(label)))];
-  const sizes = new Map<string, number>();
-  const note = (label: Label): void => void sizes.set(labels.name(label), label.size);
-  const summed = [...axisLabels(joint.a), ...axisLabels(joint.b)];
-  [...result, ...summed, ...left.outputs, ...right.outputs].forEach(note);
-  for (const { tensor, labels: names } of operands) {
-    names.forEach((name, i) => sizes.set(name, tensor.shape[i]));
-  }
+  ].map((label) => labels.name(label));
+  const output = [...new Set(result)];
+  const outer = [left.example, right.example, ...left.outputs, ...right.outputs];
+  const sizes = sizesOf(network, [...outer, ...network.summed]);
   // A label that is summed over and that no factor has counts as often as it is long.
-  const present = new Set([...operands.flatMap((operand) => operand.labels), ...output]);
-  let factor = joint.a.scale * joint.b.scale;
-  for (const name of new Set([...summed, ...left.outputs].map((label) => labels.name(label)))) {
-    if (!present.has(name)) factor *= sizes.get(name)!;
-  }
-  const all = [...sizes.keys()];
-  if (all.length > 30) throw new Unstructured("more than 30 labels");
-  const set = (names: readonly string[]): number =>
-    names.reduce((bits, name) => bits | 1 << all.indexOf(name), 0);
-  const problem = {
-    sizes: all.map((name) => sizes.get(name)!),
-    operands: operands.map((operand) => set(operand.labels)),
-    output: set(output),
-  };
-  const found = operands.length === 0
-    ? null
-    : bestOrder({ ...problem, limit }) ?? bestOrder({ ...problem, limit: Infinity })!;
-  const sizeOfSet = (bits: number): number =>
-    sizeOf(problem.sizes.filter((_, i) => (bits & 1 << i) !== 0));
-  const namesOf = (bits: number): string[] => all.filter((_, i) => (bits & 1 << i) !== 0);
+  const present = new Set([...network.operands.flatMap((operand) => operand.labels), ...output]);
+  const absent = [...network.summed, ...left.outputs].map((label) => labels.name(label))
+    .filter((name) => !present.has(name));
+  const factor = [...new Set(absent)].reduce((n, name) => n * sizes.get(name)!, network.scale);
+  const contraction = new Contraction(network.operands, output, sizes, limit);
   return {
-    cost: found?.cost ?? 0,
-    largest: found === null ? 0 : largestOf(found.order, sizeOfSet),
+    cost: contraction.cost,
     build() {
-      const one = (): Labeled => ({
-        tensor: apply("full", { shape: [], dtype, value: 1 }),
-        labels: [],
-      });
-      const product = found === null ? one() : contractInOrder(found.order, operands, (bits) => {
-        // The result's own axes first, in its order.
-        const names = namesOf(bits);
-        return [
-          ...output.filter((n) => names.includes(n)),
-          ...names.filter((n) => !output.includes(n)),
-        ];
-      });
-      const kept = output.filter((name) => product.labels.includes(name));
-      const spread = output.map((name) => kept.includes(name) ? sizes.get(name)! : 1);
-      const x = broadcast(
-        reshape(orderLabels(product, kept), spread),
-        output.map((name) => sizes.get(name)!),
-      );
-      const whole = withIdentities(x, output, result.map((label) => labels.name(label)), dtype);
-      const { diagonal: d, full } = form;
-      return scale(
-        reshape(whole, [left.example.size, right.example.size, d, full, full]),
-        factor,
-      );
+      const product = contraction.build(dtype);
+      const shape = output.map((name) => sizes.get(name)!);
+      const spread = output.map((name, i) => product.labels.includes(name) ? shape[i] : 1);
+      const x = scale(broadcast(reshape(product.tensor, spread), shape), factor);
+      const repeats = result.map((name) => result.indexOf(name));
+      return {
+        tensor: reshape(
+          x,
+          result.map((name, i) => repeats[i] === i ? shape[output.indexOf(name)] : 1),
+        ),
+        repeats,
+        shape: result.map((name) => shape[output.indexOf(name)]),
+      };
     },
   };
 }
 
-/** Puts in the axes that stand for the same label as an earlier one: zero where the two differ. */
-function withIdentities(
-  x: Tensor,
-  names: readonly string[],
-  wanted: readonly string[],
-  dtype: Tensor["dtype"],
-): Tensor {
-  const shape = wanted.map((name, i) =>
-    wanted.indexOf(name) < i ? 1 : x.shape[names.indexOf(name)]
-  );
-  let result = reshape(x, shape);
-  wanted.forEach((name, i) => {
-    const first = wanted.indexOf(name);
-    if (first === i) return;
-    const size = x.shape[names.indexOf(name)];
-    const identity = reshape(
+/**
+ * Operations of what NTK-vector products do at a pair of uses: the cotangent of the first, a product over the parameter
+ * with what the second use multiplies, and the tangent there for every pair of examples and every output.
+ */
+export function productsWork(left: Side, right: Side, dtype: Tensor["dtype"]): number {
+  const { term, outputs } = right;
+  // The first factor is the cotangent, unless that was an identity or the same number everywhere.
+  const [cotangent, ...rest] = term.factors;
+  const isCotangent = cotangent?.labels.some((label) => outputs.includes(label));
+  const labels = new Labels();
+  const tangent: Side = isCotangent ? { ...right, term: { ...term, factors: rest } } : right;
+  const network = networkOf(left, tangent, dtype, labels);
+  if (network === null) return 0;
+  const there = isCotangent ? cotangent.labels.filter((label) => !outputs.includes(label)) : [];
+  const result = [left.example, right.example, ...left.outputs, ...there];
+  const sizes = sizesOf(network, [...result, ...network.summed]);
+  const output = [...new Set(result.map((label) => labels.name(label)))];
+  return new Contraction(network.operands, output, sizes, Infinity).cost;
+}
+
+/** Puts in the axes that repeat earlier ones: zero where the two differ. */
+function withRepeats({ tensor, repeats, shape }: Share, dtype: Tensor["dtype"]): Tensor {
+  return repeats.reduce((x, first, i) => {
+    if (first === i) return x;
+    const size = shape[i];
+    const kept = range(x.rank).filter((axis) => axis !== i);
+    const params = {
+      lhsBatch: [kept.indexOf(first)],
+      rhsBatch: [0],
+      lhsContract: [],
+      rhsContract: [],
+    };
+    const product = apply(
+      "dotGeneral",
+      params,
+      reshape(x, kept.map((axis) => x.shape[axis])),
       eye(size, size, { dtype }),
-      wanted.map((_, j) => j === first || j === i ? size : 1),
     );
-    result = result.mul(identity);
-  });
-  return result;
-}
-
-/** The same term with labels of its own, so that it can be paired with itself. */
-export function withFreshLabels({ term, example, outputs }: Side): Side {
-  const fresh = new Map<Label, Label>();
-  const renew = (label: Label): Label => {
-    let known = fresh.get(label);
-    if (known === undefined) fresh.set(label, known = { size: label.size });
-    return known;
-  };
-  const factor = ({ tensor, labels }: Factor): Factor => ({ tensor, labels: labels.map(renew) });
-  return {
-    example: renew(example),
-    outputs: outputs.map(renew),
-    term: {
-      scale: term.scale,
-      factors: term.factors.map(factor),
-      axes: term.axes.map((axis): ParameterAxis => {
-        switch (axis.kind) {
-          case "labels":
-          case "range":
-            return { ...axis, labels: axis.labels.map(renew) };
-          case "index":
-            return { ...axis, index: factor(axis.index) };
-        }
-      }),
-    },
-  };
+    // The shared axis, the others, and the axis that repeats it.
+    const order = [first, ...kept.filter((axis) => axis !== first), i];
+    return permute(product, invertPermutation(order));
+  }, tensor);
 }

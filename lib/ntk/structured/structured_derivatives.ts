@@ -8,19 +8,37 @@ import { zeros } from "../../core/operations/creation.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { jacobianContraction } from "../jacobian_contraction.ts";
 import { type KernelProblem, withParameters } from "../problem.ts";
-import { type PairPlan, planPair, type Side, withFreshLabels } from "./pair.ts";
+import { denseKernelWork } from "./cost.ts";
+import { type Side, withFreshLabels } from "./join.ts";
+import { type PairPlan, planPair, productsWork, sumShares } from "./pair.ts";
 import { stackUses } from "./stack.ts";
 import { Unstructured } from "./term.ts";
 import { type StructuredJacobians, structuredJacobians } from "./uses.ts";
 
+/** How the kernel is computed. */
+export interface StructuredPlan {
+  /** The Jacobians on the first examples. */
+  readonly first: StructuredJacobians;
+  /** Those on the second; the same object where both sets are one. */
+  readonly second: StructuredJacobians;
+  /** One entry a parameter. */
+  readonly parameters: readonly ParameterPlan[];
+}
+
 /** How the share of one parameter in the kernel is computed. */
 export interface ParameterPlan {
-  /** Products of terms; none where the parameter has no share, or where the Jacobian is dense. */
+  /** Products of terms that meet. */
   readonly pairs: readonly PairPlan[];
-  /** Why the Jacobian is dense, or null. */
-  readonly dense: string | null;
+  /** Whether the Jacobians are made dense and contracted in the place of the pairs. */
+  readonly dense: boolean;
+  /** Why part of the structure is not known, or null. */
+  readonly unstructured: string | null;
   /** Number of terms of the first examples' Jacobian. */
-  readonly terms: number;
+  readonly uses: number;
+  /** Operations, in the unit of `bestOrder`. */
+  readonly cost: number;
+  /** Operations that NTK-vector products spend on it, the passes through the network left out. */
+  readonly products: number;
 }
 
 /** No intermediate result of a term's contraction has more elements than this, where an order allows it. */
@@ -31,8 +49,9 @@ const mostPairs = 512;
 
 /** The structured Jacobians of both sets of examples; x1 with itself has one. */
 function bothJacobians(problem: KernelProblem): [StructuredJacobians, StructuredJacobians] {
-  const first = structuredJacobians(problem, problem.x1);
-  return [first, problem.symmetric ? first : structuredJacobians(problem, problem.x2)];
+  const { f, f2, x1, x2, symmetric } = problem;
+  const first = structuredJacobians(problem, f, x1);
+  return [first, symmetric ? first : structuredJacobians(problem, f2, x2)];
 }
 
 function sidesOf({ parameters, example, outputs }: StructuredJacobians, i: number): Side[] {
@@ -40,28 +59,44 @@ function sidesOf({ parameters, example, outputs }: StructuredJacobians, i: numbe
     .map((term) => ({ term, example, outputs }));
 }
 
-/** Plans every parameter's share of the kernel. */
-export function planStructured(problem: KernelProblem): ParameterPlan[] {
+const plans = new WeakMap<KernelProblem, StructuredPlan>();
+
+/** Plans every parameter's share of the kernel; once for a problem. */
+export function planStructured(problem: KernelProblem): StructuredPlan {
+  let plan = plans.get(problem);
+  if (plan === undefined) plans.set(problem, plan = makePlan(problem));
+  return plan;
+}
+
+function makePlan(problem: KernelProblem): StructuredPlan {
   const [first, second] = bothJacobians(problem);
-  return problem.params.map((_, i): ParameterPlan => {
+  const { n1, n2, outputSize, params, form, dtype } = problem;
+  const parameters = params.map((parameter, i): ParameterPlan => {
     const left = sidesOf(first, i);
     const right = sidesOf(second, i).map((side) => first === second ? withFreshLabels(side) : side);
+    const uses = left.length;
+    const opaque = first.parameters[i].opaque ?? second.parameters[i].opaque;
+    const dense = denseKernelWork(problem, first, second, i);
     try {
-      const pairs: PairPlan[] = [];
-      for (const a of left) {
-        for (const b of right) {
-          const pair = planPair(a, b, problem.form, problem.dtype, mostElements);
-          if (pair !== null && pairs.push(pair) > mostPairs) {
-            throw new Unstructured(`more than ${mostPairs} pairs of uses`);
-          }
-        }
+      if (uses * right.length > mostPairs) {
+        throw new Unstructured(`more than ${mostPairs} pairs of uses`);
       }
-      return { pairs, dense: null, terms: left.length };
+      const both = left.flatMap((a) => right.map((b) => [a, b] as const));
+      const pairs = both.flatMap(([a, b]) => planPair(a, b, form, dtype, mostElements) ?? []);
+      const cost = pairs.reduce((sum, pair) => sum + pair.cost, 0);
+      const products = both.reduce((sum, [a, b]) => sum + productsWork(a, b, dtype), 0);
+      // Of many different uses, the sum is contracted rather than every pair, where that is clearly cheaper.
+      const summed = pairs.length > 1 && dense < 0.75 * cost;
+      const least = summed ? dense : cost;
+      return { pairs, dense: summed, unstructured: opaque, uses, cost: least, products };
     } catch (error) {
       if (!(error instanceof Unstructured)) throw error;
-      return { pairs: [], dense: error.message, terms: left.length };
+      // The cotangent for each first example, its product with a tangent for each pair.
+      const products = 2 * parameter.size * outputSize * (n1 + n1 * n2);
+      return { pairs: [], dense: true, unstructured: error.message, uses, cost: dense, products };
     }
   });
+  return { first, second, parameters };
 }
 
 /**
@@ -74,14 +109,17 @@ export function planStructured(problem: KernelProblem): ParameterPlan[] {
  */
 export function structuredDerivatives(problem: KernelProblem): Tensor {
   const { n1, n2, outputSize, form: { diagonal, full }, dtype } = problem;
-  const shares: Tensor[] = [];
-  if (n1 > 0 && n2 > 0 && outputSize > 0) {
-    const plans = planStructured(problem);
-    const dense = plans.flatMap((plan, i) => plan.dense === null ? [] : [i]);
-    shares.push(...plans.flatMap(({ pairs }) => pairs.map((pair) => pair.build())));
-    if (dense.length > 0) shares.push(jacobianContraction(withParameters(problem, dense)));
-  }
-  return shares.length > 0
-    ? shares.reduce((a, b) => a.add(b))
-    : zeros([n1, n2, diagonal, full, full], { dtype });
+  const shape = [n1, n2, diagonal, full, full];
+  if (n1 === 0 || n2 === 0 || outputSize === 0) return zeros(shape, { dtype });
+  const { parameters } = planStructured(problem);
+  const places = parameters.flatMap(({ dense }, i) => dense ? [i] : []);
+  const shares = parameters.flatMap(({ pairs, dense }) =>
+    dense ? [] : pairs.map((pair) => pair.build())
+  );
+  const structured = sumShares(shares, shape, dtype);
+  const contracted = places.length === 0
+    ? null
+    : jacobianContraction(withParameters(problem, places));
+  if (structured === null) return contracted ?? zeros(shape, { dtype });
+  return contracted === null ? structured : structured.add(contracted);
 }

@@ -11,8 +11,8 @@ import type { Batched } from "../../core/primitives/rule.ts";
 import type { Operation, Tensor } from "../../core/tensor.ts";
 import { flattenTree, unflattenTree } from "../../core/tree.ts";
 import { batchSteps } from "../../transforms/vmap.ts";
-import { record, stepsBetween } from "../../transforms/walk.ts";
-import type { KernelProblem } from "../problem.ts";
+import { record, type Step, stepsBetween } from "../../transforms/walk.ts";
+import type { KernelProblem, VectorFunction } from "../problem.ts";
 import {
   type Factor,
   factorOf,
@@ -39,6 +39,12 @@ export interface StructuredJacobians {
   readonly outputs: readonly Label[];
   /** In the order of the parameters. */
   readonly parameters: readonly StructuredJacobian[];
+  /** The network's graph for one example, from the parameters on. */
+  readonly steps: readonly Step[];
+  /** The parameters in it. */
+  readonly aliases: readonly Tensor[];
+  /** What in it does not depend on the example. */
+  readonly fixed: ReadonlySet<Tensor>;
 }
 
 /** What a factor's tensor is for all examples and outputs. */
@@ -153,7 +159,8 @@ function tensorsOf(term: Term): Tensor[] {
 
 /** The structured Jacobians of the network's outputs over its parameters, on the examples of `x`. Nothing is computed. */
 export function structuredJacobians(
-  { f, params, outputSize, form, dtype }: KernelProblem,
+  { params, outputSize, form, dtype }: KernelProblem,
+  f: VectorFunction,
   x: unknown,
 ): StructuredJacobians {
   const { leaves, structure } = flattenTree(x, "empiricalNtk");
@@ -193,5 +200,8 @@ export function structuredJacobians(
       terms: terms.map((term) => batcher.term(term)),
       opaque,
     })),
+    steps: all,
+    aliases,
+    fixed,
   };
 }

@@ -1,0 +1,189 @@
+/**
+ * What computing a kernel would take, parameter by parameter, before it is computed.
+ *
+ * @module
+ */
+
+import { prepare } from "../core/realize.ts";
+import { withOutputShape } from "./compute.ts";
+import { execute } from "./execute.ts";
+import { kernelBy, type NtkMethod } from "./methods.ts";
+import { checkOptions, type NtkOptions } from "./options.ts";
+import { type ParameterShare, planKernel } from "./plan.ts";
+import { kernelProblem, type NetworkFunction, withParameters } from "./problem.ts";
+import { calibrate } from "./calibrate.ts";
+
+/** One row of an explanation. */
+export interface ExplainedParameter extends ParameterShare {
+  /** Expected seconds of its share alone, without the passes through the network. */
+  readonly predictedSeconds: number;
+  /** Seconds that its share took by itself, warm, with the passes that it needs; where measuring was asked for. */
+  readonly measuredSeconds?: number;
+}
+
+/** How a kernel would be computed, and what that takes. */
+export interface NtkExplanation {
+  /** The one method for all parameters, or "mixed". */
+  readonly method: NtkMethod | "mixed";
+  /** One row a parameter. */
+  readonly parameters: readonly ExplainedParameter[];
+  /** Operations of the forward and reverse passes that all methods need. */
+  readonly passes: number;
+  /** Operations in a second on this machine, measured once. */
+  readonly rate: number;
+  /** Expected seconds of the whole kernel. */
+  readonly predictedSeconds: number;
+  /** Seconds that the whole kernel took, warm; where measuring was asked for. */
+  readonly measuredSeconds?: number;
+  /** Bytes that its program needs beside parameters and examples, where the backend knows, if computed in one piece. */
+  readonly bytes: number;
+  /** Most bytes that a program may need; where `bytes` is more, the kernel is computed in blocks. */
+  readonly memoryLimit: number;
+  /** The explanation as a table. */
+  toString(): string;
+}
+
+/** Options of `explainNtk`: those of `empiricalNtk` that change what is computed, and whether to measure. */
+export interface ExplainOptions extends NtkOptions {
+  /** Compute the kernel, and each parameter's share by itself, and say how long they took. */
+  measure?: boolean;
+}
+
+const columns: readonly (readonly [method: NtkMethod, title: string])[] = [
+  ["jacobian-contraction", "Jacobian contraction"],
+  ["ntk-vector-products", "NTK-vector products"],
+  ["structured-derivatives", "structured derivatives"],
+];
+
+function operationsAsText(operations: number): string {
+  if (operations === 0) return "0";
+  const unit = operations >= 1e9 ? 1e9 : operations >= 1e6 ? 1e6 : 1e3;
+  const name = { [1e9]: "G", [1e6]: "M", [1e3]: "k" }[unit];
+  return `${(operations / unit).toPrecision(3)} ${name}`;
+}
+
+function secondsAsText(seconds: number | undefined): string {
+  return seconds === undefined ? "" : `${(1000 * seconds).toPrecision(3)} ms`;
+}
+
+function table(rows: readonly (readonly string[])[]): string {
+  const widths = rows[0].map((_, i) => Math.max(...rows.map((row) => row[i].length)));
+  return rows.map((row) =>
+    row.map((cell, i) => i < 2 ? cell.padEnd(widths[i]) : cell.padStart(widths[i])).join("  ")
+      .trimEnd()
+  ).join("\n");
+}
+
+function describe(explanation: NtkExplanation): string {
+  const { parameters, passes, rate, bytes, memoryLimit } = explanation;
+  const measured = explanation.measuredSeconds !== undefined;
+  const head = [
+    "parameter",
+    "shape",
+    "uses",
+    ...columns.map(([, title]) => title),
+    "method",
+    "predicted",
+    ...(measured ? ["alone, measured"] : []),
+  ];
+  const rows = parameters.map((p) => [
+    p.name,
+    `[${p.shape.join(", ")}]`,
+    String(p.uses),
+    ...columns.map(([method]) => operationsAsText(p.operations[method])),
+    p.method + (p.unstructured === null ? "" : " *"),
+    secondsAsText(p.predictedSeconds),
+    ...(measured ? [secondsAsText(p.measuredSeconds)] : []),
+  ]);
+  const notes = parameters.flatMap((p) =>
+    p.unstructured === null ? [] : [`* ${p.name}: no structure is known for ${p.unstructured}`]
+  );
+  const inBlocks = bytes > memoryLimit ? "in blocks, as in one piece it needs" : "in one piece:";
+  return [
+    table([head, ...rows]),
+    ...notes,
+    `passes through the network: ${operationsAsText(passes)} operations; this machine does ${
+      operationsAsText(rate)
+    } in a second`,
+    `whole kernel by ${explanation.method}: predicted ${
+      secondsAsText(explanation.predictedSeconds)
+    }${measured ? `, measured ${secondsAsText(explanation.measuredSeconds)}` : ""}; ${inBlocks} ${
+      (bytes / 1e6).toPrecision(3)
+    } MB of at most ${(memoryLimit / 1e6).toPrecision(3)} MB`,
+  ].join("\n");
+}
+
+/**
+ * Explains how `empiricalNtk` would compute a kernel: for every parameter what each method costs, which is taken, and the
+ * expected time and memory. Arguments are those of `empiricalNtk`. Costs are counted on the network's graph and on the
+ * contractions that would run, as floating point operations of a matrix product that take as long; Jacobian contraction
+ * is counted as the paper defines it, with the Jacobian made before it is contracted (the compiler finds some of its
+ * structure by itself). Times follow from the rate of this machine, measured once.
+ *
+ * The network's result must be one tensor. Throws what `empiricalNtk` throws for arguments that do not fit.
+ *
+ * @example
+ * ```ts
+ * import { explainNtk, type Tensor, ones } from "@tangents/ntk";
+ * const params = { w: ones([8, 4]), v: ones([2, 8]) };
+ * const f = ({ w, v }: typeof params, x: Tensor) => v.matmul(w.matmul(x).tanh());
+ * const explanation = await explainNtk(f, params, ones([3, 4]));
+ * console.log(explanation.parameters.map(({ name, method }) => `${name}: ${method}`));
+ * console.log(String(explanation)); // a table
+ * ```
+ */
+export async function explainNtk<Params, X>(
+  f: NetworkFunction<Params, X>,
+  params: Params,
+  x1: X,
+  x2?: X | null,
+  options: ExplainOptions = {},
+): Promise<NtkExplanation> {
+  const { measure = false, ...rest } = options;
+  const { method, outputs, parameters, memoryLimit } = checkOptions(rest);
+  const problem = kernelProblem(f, params, x1, x2 ?? x1, parameters, outputs);
+  const plan = planKernel(problem, method);
+  const choices = plan.shares.map((share) => share.method);
+  const rate = calibrate(problem.dtype);
+  const kernel = withOutputShape(kernelBy(problem, choices), problem.form);
+  const { bytes } = prepare([kernel]);
+  const timeOf = async (places: readonly number[]): Promise<number | undefined> => {
+    if (!measure) return undefined;
+    const part = places.length === choices.length ? problem : withParameters(problem, places);
+    const request = { problems: [part], assemble: ([one]: readonly unknown[]) => one };
+    let seconds = Infinity;
+    // The first run compiles.
+    for (let run = 0; run < 3; run++) {
+      const start = performance.now();
+      const { kernels } = await execute(request, [places.map((i) => choices[i])], memoryLimit);
+      seconds = run === 0 ? seconds : Math.min(seconds, (performance.now() - start) / 1000);
+      kernels.forEach((x) => x.dispose());
+    }
+    return seconds;
+  };
+  const rows: ExplainedParameter[] = [];
+  let operations = plan.passes;
+  for (const [i, share] of plan.shares.entries()) {
+    const cost = share.operations[share.method];
+    operations += cost;
+    const measuredSeconds = await timeOf([i]);
+    rows.push({
+      ...share,
+      predictedSeconds: cost / rate,
+      ...(measuredSeconds === undefined ? {} : { measuredSeconds }),
+    });
+  }
+  const measuredSeconds = await timeOf(choices.map((_, i) => i));
+  const explanation: NtkExplanation = {
+    method: plan.method,
+    parameters: rows,
+    passes: plan.passes,
+    rate,
+    predictedSeconds: operations / rate,
+    ...(measuredSeconds === undefined ? {} : { measuredSeconds }),
+    bytes,
+    memoryLimit,
+    toString: () => describe(explanation),
+  };
+  return explanation;
+}
