@@ -35,7 +35,7 @@ export function cutIntoTasks(
     const rowsEach = rows.size / rowBlocks;
     const columnsEach = columns.size / columnBlocks;
     // Short stretches of many rows would read memory slowly: parts of k make the tasks instead.
-    if (wholeB && rows.size <= 48 && columnsEach < 1024) break;
+    if (wholeB && rows.size <= 256 && columnsEach < 1024) break;
     // Cutting a small block again would pack the same panels many times.
     if (Math.max(rowsEach, columnsEach) <= 256 && depthBlocks >= 8) break;
     if (columnsEach >= rowsEach && columns.panels >= 4 * columnBlocks) columnBlocks++;
