@@ -10,7 +10,7 @@ import type { Constant } from "./constant.ts";
 import { OnnxError } from "./error.ts";
 import type { FlatGraph, FlatNode } from "./flatten.ts";
 import type { Operator } from "./operator.ts";
-import { findOperator, newestVersion, oldestVersion, supportedFrom } from "./operators/table.ts";
+import { findOperator, newestVersion, supportedFrom } from "./operators/table.ts";
 import { decodeSparseTensor, decodeTensor, type TensorOptions } from "./tensors.ts";
 
 /** A node that can be run. */
@@ -200,8 +200,8 @@ class Preparation {
     if (version === null) return miss("the file imports no version of the domain");
     if (operator === null) return miss("no such operator");
     if (version < operator.since[0]) return miss(`known from version ${supportedFrom(operator)}`);
-    if (domain === "" && (version > newestVersion || version < oldestVersion)) {
-      return miss(`versions ${oldestVersion} to ${newestVersion} are known`);
+    if (domain === "" && version > newestVersion) {
+      return miss(`versions up to ${newestVersion} are known`);
     }
     return operator;
   }

@@ -8,20 +8,24 @@
 
 import type { Operator } from "../operator.ts";
 import { activations } from "./activations.ts";
+import { attention } from "./attention.ts";
 import { comparison } from "./comparison.ts";
 import { constants } from "./constants.ts";
 import { contractions } from "./contractions.ts";
 import { control } from "./control.ts";
 import { convolution } from "./convolution.ts";
 import { cumulative } from "./cumulative.ts";
+import { dropout } from "./dropout.ts";
 import { elementwise } from "./elementwise.ts";
 import { gathering } from "./gathering.ts";
 import { integers } from "./integers.ts";
+import { losses } from "./losses.ts";
 import { movement } from "./movement.ts";
 import { normalization } from "./normalization.ts";
 import { padding } from "./padding.ts";
 import { parts } from "./parts.ts";
 import { pooling } from "./pooling.ts";
+import { recurrent } from "./recurrent.ts";
 import { reductions } from "./reductions.ts";
 import { scattering } from "./scattering.ts";
 import { selection } from "./selection.ts";
@@ -33,20 +37,24 @@ import { variadic } from "./variadic.ts";
 /** The families. */
 export const families: Readonly<Record<string, readonly Operator[]>> = {
   activations,
+  attention,
   comparison,
   constants,
   contractions,
   control,
   convolution,
   cumulative,
+  dropout,
   elementwise,
   gathering,
   integers,
+  losses,
   movement,
   normalization,
   padding,
   parts,
   pooling,
+  recurrent,
   reductions,
   scattering,
   selection,
@@ -55,9 +63,6 @@ export const families: Readonly<Record<string, readonly Operator[]>> = {
   types,
   variadic,
 };
-
-/** The oldest version of ONNX's own operators that is read. */
-export const oldestVersion = 7;
 
 /** The newest version of ONNX's own operators that is read: what changes after it is not known. */
 export const newestVersion = 28;

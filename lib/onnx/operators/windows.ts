@@ -40,7 +40,12 @@ export interface Windows {
   readonly counts: readonly number[];
 }
 
-function listOf(
+/** Larger sizes are no network's; they would only ask for absurd amounts of memory. */
+const largest = 1 << 24;
+const mostWindows = 2 ** 28;
+
+/** A list of integers, one or two a spatial axis. */
+export function listOf(
   context: OperatorContext,
   given: readonly number[] | undefined,
   count: number,
@@ -49,9 +54,9 @@ function listOf(
   least: number,
 ): readonly number[] {
   if (given === undefined || given.length === 0) return range(count).map(() => initial);
-  if (given.length === count && given.every((n) => n >= least)) return given;
+  if (given.length === count && given.every((n) => n >= least && n <= largest)) return given;
   return context.fail(
-    `${name} is [${given.join(", ")}], expected ${count} integers of at least ${least}`,
+    `${name} is [${given.join(", ")}], expected ${count} integers from ${least} to ${largest}`,
   );
 }
 
@@ -74,6 +79,7 @@ export function resolveWindows(
   if (x.rank !== n + 2) {
     context.fail(`windows of ${n} axes over an input of shape [${x.shape.join(", ")}]`);
   }
+  listOf(context, kernel, n, 1, "the kernel's shape", 1);
   const sizes = x.shape.slice(2);
   const step = listOf(context, strides, n, 1, "strides", 1);
   const dilation = listOf(context, dilations, n, 1, "dilations", 1);
@@ -95,6 +101,7 @@ export function resolveWindows(
     // A window that would start behind the input is left out.
     return (count - 1) * step[i] >= size + low ? count - 1 : count;
   });
+  if (sizeOf(counts) > mostWindows) context.fail(`${counts.join(" × ")} windows`);
   if (counts.some((count) => count < 1)) {
     context.fail(
       `no window of [${kernel.join(", ")}] fits into an input of shape [${x.shape.join(", ")}]`,
