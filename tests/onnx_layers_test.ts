@@ -2,7 +2,7 @@
  * ONNX's operators of layers: derivatives against central differences in float64, and batching against loops. The cases are in
  * helpers/onnx_cases_b.ts.
  */
-import { Tensor } from "../mod.ts";
+import type { Tensor } from "../mod.ts";
 import {
   axisChoices,
   batchOperands,

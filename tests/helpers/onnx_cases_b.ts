@@ -1,5 +1,5 @@
 /** Cases of ONNX's operators of layers: what to differentiate, at values away from kinks. */
-import type { Constant } from "../../lib/onnx/constant.ts";
+import { Constant, int64Constant } from "../../lib/onnx/constant.ts";
 import { type Tensor, tensor } from "../../mod.ts";
 import { randomSource } from "./differences.ts";
 import type { OperatorCall } from "./onnx_operator.ts";
@@ -41,6 +41,9 @@ const int32 = (data: number[], shape: number[] = [data.length]): Tensor =>
 const real = (data: number[], shape: number[]): Tensor =>
   tensor(Float64Array.from(data), { shape });
 const positive = Math.abs;
+const scaled = (shape: number[], ...data: number[]): Constant =>
+  new Constant("float32", shape, Float32Array.from(data));
+const scales = (...data: number[]): Constant => scaled([data.length], ...data);
 const wide = (x: number): number => 4 * x;
 
 const activation = (operator: string, attributes = {}): OperatorCase => ({
@@ -191,6 +194,12 @@ export const layerCases: readonly OperatorCase[] = [
     outputs: 3,
   },
   {
+    operator: "LinearAttention",
+    attributes: { q_num_heads: 4, kv_num_heads: 2 },
+    operands: [[1, 3, 8], [1, 3, 4], [1, 3, 6], [1, 2, 2, 3], [1, 3, 4], [1, 3, 2]],
+    outputs: 2,
+  },
+  {
     operator: "RotaryEmbedding",
     attributes: { interleaved: 1, rotary_embedding_dim: 4 },
     operands: [[1, 2, 3, 6], [5, 2], [5, 2]],
@@ -222,4 +231,106 @@ export const layerCases: readonly OperatorCase[] = [
     outputs: 2,
   },
   { operator: "Dropout", operands: [[2, 3]] },
+
+  ...["nearest", "linear", "cubic"].map((mode): OperatorCase => ({
+    operator: "Resize",
+    name: `in mode ${mode}`,
+    attributes: { mode },
+    operands: [[1, 2, 3, 4]],
+    fixed: { 1: null, 2: scales(1, 1, 1.7, 0.6) },
+  })),
+  {
+    operator: "Resize",
+    name: "with antialiasing, of axes",
+    attributes: { mode: "cubic", antialias: 1, axes: [2, 3], exclude_outside: 1 },
+    operands: [[1, 1, 5, 4]],
+    fixed: { 1: null, 2: null, 3: int64Constant([2, 3]) },
+  },
+  {
+    operator: "Resize",
+    name: "by picking elements of a long axis",
+    attributes: { mode: "linear", axes: [0], coordinate_transformation_mode: "align_corners" },
+    operands: [[130]],
+    fixed: { 1: null, 2: null, 3: int64Constant([129]) },
+  },
+  {
+    operator: "Resize",
+    name: "of a region",
+    attributes: {
+      mode: "linear",
+      coordinate_transformation_mode: "tf_crop_and_resize",
+      extrapolation_value: 3,
+    },
+    operands: [[3, 4]],
+    fixed: { 1: scales(0.2, -0.1, 1.2, 0.8), 2: null, 3: int64Constant([4, 3]) },
+  },
+  {
+    operator: "Upsample",
+    version: 9,
+    operands: [[1, 2, 3, 2]],
+    fixed: { 1: scales(1, 1, 2, 3) },
+  },
+  ...["zeros", "border", "reflection"].flatMap((padding_mode) =>
+    ["linear", "cubic"].map((mode): OperatorCase => ({
+      operator: "GridSample",
+      name: `${mode} with ${padding_mode}`,
+      attributes: { mode, padding_mode },
+      operands: [[1, 2, 3, 4], [1, 2, 3, 2]],
+      values: (x) => 1.27 * x,
+    }))
+  ),
+  {
+    operator: "GridSample",
+    name: "nearest in three dimensions",
+    attributes: { mode: "nearest", align_corners: 1 },
+    operands: [[1, 1, 3, 2, 2], [1, 2, 2, 1, 3]],
+  },
+  {
+    operator: "AffineGrid",
+    operands: [[1, 2, 3]],
+    fixed: { 1: int64Constant([1, 1, 3, 2]) },
+  },
+  {
+    operator: "DeformConv",
+    attributes: { offset_group: 2, group: 2, pads: [1, 0, 0, 1] },
+    operands: [[1, 4, 3, 3], [2, 2, 2, 2], [1, 16, 3, 3], [2], [1, 8, 3, 3]],
+    values: (x) => 0.7 * x,
+  },
+  {
+    operator: "RoiAlign",
+    attributes: { output_height: 2, output_width: 2, sampling_ratio: 2, spatial_scale: 0.9 },
+    operands: [[1, 2, 5, 5], [1, 4]],
+    fixed: { 2: int32([0]) },
+    values: (x) => 3 * Math.abs(x),
+  },
+  {
+    operator: "RoiAlign",
+    name: "of the largest, with as many samples as there are elements",
+    attributes: { output_height: 2, output_width: 1, mode: "max" },
+    operands: [[2, 1, 5, 6]],
+    fixed: { 1: scaled([2, 4], 0.3, 0.4, 3.6, 4.1, 1.2, 0.1, 4.2, 3.3), 2: int32([1, 0]) },
+  },
+  {
+    operator: "MaxRoiPool",
+    attributes: { pooled_shape: [2, 2] },
+    operands: [[1, 2, 5, 6]],
+    fixed: { 1: scaled([1, 5], 0, 1, 0, 4, 3) },
+  },
+  {
+    operator: "DFT",
+    attributes: { onesided: 1 },
+    operands: [[2, 5, 1]],
+    fixed: { 1: int64Constant([6], []) },
+  },
+  {
+    operator: "DFT",
+    name: "back to real numbers",
+    attributes: { onesided: 1, inverse: 1 },
+    operands: [[2, 4, 2]],
+  },
+  {
+    operator: "STFT",
+    operands: [[1, 8, 1], [4]],
+    fixed: { 1: int64Constant([2], []) },
+  },
 ];

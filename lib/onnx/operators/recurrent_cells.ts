@@ -42,7 +42,7 @@ function gateOf(x: Tensor, i: number, hidden: number): Tensor {
 }
 
 /** Ht = f(Xt·Wᵀ + Ht−1·Rᵀ + biases). */
-export const rnn: Cell = (parts) => {
+export function rnn(parts: CellParts): Step {
   const [f] = limited(parts);
   const weight = parts.recurrence.transpose();
   const bias = parts.biases === null ? null : parts.biases[0].add(parts.biases[1]);
@@ -50,10 +50,10 @@ export const rnn: Cell = (parts) => {
     const sum = projected.add(matmul(state, weight));
     return [f(bias === null ? sum : sum.add(bias))];
   };
-};
+}
 
 /** Update and reset gates: Ht = (1 − z)·h + z·Ht−1. */
-export const gru: Cell = (parts) => {
+export function gru(parts: CellParts): Step {
   const { hidden, recurrence, biases, options } = parts;
   const [f, g] = limited(parts);
   const rows = (from: number, to: number): Tensor =>
@@ -76,10 +76,10 @@ export const gru: Cell = (parts) => {
     const h = g(own.add(fromState));
     return [h.sub(z.mul(h)).add(z.mul(state))];
   };
-};
+}
 
 /** Input, output and forget gates around a cell: Ct = f·Ct−1 + i·c, Ht = o·h(Ct). */
-export const lstm: Cell = (parts) => {
+export function lstm(parts: CellParts): Step {
   const { hidden, recurrence, biases, options, peepholes } = parts;
   const [f, g, h] = limited(parts);
   const weight = recurrence.transpose();
@@ -96,4 +96,4 @@ export const lstm: Cell = (parts) => {
     const o = f(peeped(outputs, 1, next));
     return [o.mul(h(next)), next];
   };
-};
+}

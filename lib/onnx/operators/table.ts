@@ -15,10 +15,13 @@ import { contractions } from "./contractions.ts";
 import { control } from "./control.ts";
 import { convolution } from "./convolution.ts";
 import { cumulative } from "./cumulative.ts";
+import { deformable } from "./deformable.ts";
 import { dropout } from "./dropout.ts";
 import { elementwise } from "./elementwise.ts";
 import { gathering } from "./gathering.ts";
+import { grids } from "./grids.ts";
 import { integers } from "./integers.ts";
+import { linearAttention } from "./linear_attention.ts";
 import { losses } from "./losses.ts";
 import { movement } from "./movement.ts";
 import { normalization } from "./normalization.ts";
@@ -27,9 +30,12 @@ import { parts } from "./parts.ts";
 import { pooling } from "./pooling.ts";
 import { recurrent } from "./recurrent.ts";
 import { reductions } from "./reductions.ts";
+import { regions } from "./regions.ts";
+import { resizing } from "./resize.ts";
 import { scattering } from "./scattering.ts";
 import { selection } from "./selection.ts";
 import { shapes } from "./shapes.ts";
+import { signals } from "./signals.ts";
 import { trigonometry } from "./trigonometry.ts";
 import { types } from "./types.ts";
 import { variadic } from "./variadic.ts";
@@ -44,10 +50,13 @@ export const families: Readonly<Record<string, readonly Operator[]>> = {
   control,
   convolution,
   cumulative,
+  deformable,
   dropout,
   elementwise,
   gathering,
+  grids,
   integers,
+  linearAttention,
   losses,
   movement,
   normalization,
@@ -56,9 +65,12 @@ export const families: Readonly<Record<string, readonly Operator[]>> = {
   pooling,
   recurrent,
   reductions,
+  regions,
+  resizing,
   scattering,
   selection,
   shapes,
+  signals,
   trigonometry,
   types,
   variadic,
