@@ -66,11 +66,20 @@ export class NodeContext implements OperatorContext {
   tensor(input: number): Tensor {
     const value = this.value(input);
     try {
-      return this.#known && value.constant !== null ? value.constant.hostTensor : value.tensor;
+      return this.tensorOf(value);
     } catch (error) {
       if (error instanceof OnnxError) this.fail(`input ${input}: ${error.message}`);
       throw error;
     }
+  }
+
+  tensorOf(value: Value): Tensor {
+    return this.#known && value.constant !== null ? value.constant.hostTensor : value.tensor;
+  }
+
+  sequence(input: number): readonly Value[] {
+    return this.value(input).elements ??
+      this.fail(`input ${input} is a tensor, expected a sequence`);
   }
 
   optionalTensor(input: number): Tensor | null {
@@ -114,7 +123,8 @@ export class NodeContext implements OperatorContext {
   }
 
   shape(input: number): Shape {
-    return this.value(input).shape;
+    const value = this.value(input);
+    return value.elements === null ? value.shape : this.fail(`input ${input} is a sequence`);
   }
 
   type(input: number): ElementType {

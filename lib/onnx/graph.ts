@@ -10,6 +10,7 @@ import type { Constant } from "./constant.ts";
 import { OnnxError } from "./error.ts";
 import type { FlatGraph, FlatNode } from "./flatten.ts";
 import type { Operator } from "./operator.ts";
+import { whyRefused } from "./operators/refused.ts";
 import { findOperator, newestVersion, supportedFrom } from "./operators/table.ts";
 import { decodeSparseTensor, decodeTensor, type TensorOptions } from "./tensors.ts";
 
@@ -198,7 +199,7 @@ class Preparation {
       return null;
     };
     if (version === null) return miss("the file imports no version of the domain");
-    if (operator === null) return miss("no such operator");
+    if (operator === null) return miss(whyRefused(domain, name) ?? "no such operator");
     if (version < operator.since[0]) return miss(`known from version ${supportedFrom(operator)}`);
     if (domain === "" && version > newestVersion) {
       return miss(`versions up to ${newestVersion} are known`);

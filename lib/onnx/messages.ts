@@ -110,12 +110,25 @@ const tensorType: MessageTable<TensorTypeMessage> = {
   shape: message(2, () => shape),
 };
 
-/** The type of a value. */
-export interface TypeMessage extends Message {
-  readonly tensorType: TensorTypeMessage | null;
+/** The type of what is inside another type. */
+export interface InnerTypeMessage extends Message {
+  readonly elemType: TypeMessage | null;
 }
 
-const type: MessageTable<TypeMessage> = { tensorType: message(1, () => tensorType) };
+const innerType: MessageTable<InnerTypeMessage> = { elemType: message(1, () => type) };
+
+/** The type of a value: a tensor, a list, or a value that may be absent; all are null for other types. */
+export interface TypeMessage extends Message {
+  readonly tensorType: TensorTypeMessage | null;
+  readonly sequenceType: InnerTypeMessage | null;
+  readonly optionalType: InnerTypeMessage | null;
+}
+
+const type: MessageTable<TypeMessage> = {
+  tensorType: message(1, () => tensorType),
+  sequenceType: message(4, () => innerType),
+  optionalType: message(9, () => innerType),
+};
 
 /** An input or output of a graph. */
 export interface ValueInfoMessage extends Message {

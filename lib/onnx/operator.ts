@@ -43,8 +43,12 @@ export interface OperatorContext {
   number(input: number): number;
   /** The same; null where it is left out. */
   optionalNumber(input: number): number | null;
-  /** An input as it is: a tensor or a constant. */
+  /** An input as it is: a tensor, a constant or a sequence. */
   value(input: number): Value;
+  /** The elements of an input that is a sequence. */
+  sequence(input: number): readonly Value[];
+  /** An element of a sequence or a result of a subgraph as a tensor. */
+  tensorOf(value: Value): Tensor;
   /** The shape of an input. */
   shape(input: number): Shape;
   /** The element type of an input by the file. */

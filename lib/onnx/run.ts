@@ -18,6 +18,14 @@ import { type Result, Value } from "./value.ts";
 /** Constants of at most this many elements are computed while loading. */
 const mostElements = 1 << 16;
 
+/** Nodes that loops may run, so that files which ask for endless ones are refused in bounded time. */
+const mostSteps = 1 << 17;
+
+/** How many nodes of subgraphs may still be run. */
+interface Budget {
+  left: number;
+}
+
 /** A batch size that the exporter wrote into the file, and all shapes as they are with it. */
 export interface BakedBatch {
   /** The batch size. */
@@ -38,7 +46,8 @@ export interface RunSettings {
 
 /** The element type of a result that the operator does not name: that of the first input of its dtype. */
 function typeOfResult(tensor: Tensor, inputs: readonly (Value | null)[]): ElementType {
-  return inputs.find((value) => value?.dtype === tensor.dtype)?.type ?? tensor.dtype;
+  const first = inputs.find((value) => value?.elements === null && value.dtype === tensor.dtype);
+  return first?.type ?? tensor.dtype;
 }
 
 function toValue(result: Result, inputs: readonly (Value | null)[]): Value {
@@ -49,6 +58,9 @@ function toValue(result: Result, inputs: readonly (Value | null)[]): Value {
 
 /** The value with its elements, where they can be computed now and are few. */
 function fold(value: Value, precision: Precision): Value {
+  if (value.elements !== null) {
+    return Value.ofSequence(value.elements.map((element) => fold(element, precision)));
+  }
   if (value.constant !== null || sizeOf(value.shape) > mostElements) return value;
   const elements = evaluate(value.tensor);
   if (elements === null) return value;
@@ -57,21 +69,33 @@ function fold(value: Value, precision: Precision): Value {
   return Value.ofConstant(new Constant(value.type, value.shape, data, precision));
 }
 
+/** Whether a value is known, and small enough to compute with while loading. */
+function isSmall(value: Value | null): boolean {
+  if (value === null) return true;
+  if (value.elements !== null) return value.elements.every(isSmall);
+  return value.constant !== null && value.constant.data.length <= mostElements;
+}
+
 function isList(result: Result | readonly (Result | null)[]): result is readonly (Result | null)[] {
   return Array.isArray(result);
 }
 
 /** Runs one node and adds its outputs to the values. Throws an `OnnxError` that names it. */
-function runNode(node: PreparedNode, values: Map<string, Value>, settings: RunSettings): void {
+function runNode(
+  node: PreparedNode,
+  values: Map<string, Value>,
+  settings: RunSettings,
+  budget: Budget,
+): void {
   const inputs = node.inputs.map((name) => name === "" ? null : values.get(name)!);
   const around = node.captures.map((name) => values.get(name)!);
-  const known = [...inputs, ...around].every((value) =>
-    value === null || (value.constant !== null && value.constant.data.length <= mostElements)
-  );
+  const known = [...inputs, ...around].every(isSmall);
   const context = new NodeContext(node, inputs, known, settings, (graph, given) => {
     const scope = new Map(values);
     graph.inputs.forEach((name, i) => scope.set(name, given[i]));
-    return runGraph(graph, scope, settings);
+    budget.left -= graph.nodes.length + 1;
+    if (budget.left < 0) context.fail(`loops run more than ${mostSteps} nodes`);
+    return runWithin(graph, scope, settings, budget);
   });
   try {
     const result = node.operator.run(context, node.attributes);
@@ -82,7 +106,7 @@ function runNode(node: PreparedNode, values: Map<string, Value>, settings: RunSe
       const value = toValue(output, inputs);
       const final = known ? fold(value, settings.precision) : value;
       values.set(name, final);
-      settings.onValue?.(name, final);
+      if (final.elements === null) settings.onValue?.(name, final);
     });
   } catch (error) {
     if (error instanceof OnnxError || !(error instanceof TangentsError)) throw error;
@@ -96,7 +120,19 @@ export function runNodes(
   values: Map<string, Value>,
   settings: RunSettings,
 ): void {
-  for (const node of nodes) runNode(node, values, settings);
+  const budget = { left: mostSteps };
+  for (const node of nodes) runNode(node, values, settings, budget);
+}
+
+function runWithin(
+  graph: PreparedGraph,
+  scope: Map<string, Value>,
+  settings: RunSettings,
+  budget: Budget,
+): Value[] {
+  for (const [name, constant] of graph.constants) scope.set(name, Value.ofConstant(constant));
+  for (const node of graph.nodes) runNode(node, scope, settings, budget);
+  return graph.outputs.map((name) => scope.get(name)!);
 }
 
 /** Runs a graph in a scope that holds its inputs and what it takes from around; returns its outputs. */
@@ -105,7 +141,5 @@ export function runGraph(
   scope: Map<string, Value>,
   settings: RunSettings,
 ): Value[] {
-  for (const [name, constant] of graph.constants) scope.set(name, Value.ofConstant(constant));
-  runNodes(graph.nodes, scope, settings);
-  return graph.outputs.map((name) => scope.get(name)!);
+  return runWithin(graph, scope, settings, { left: mostSteps });
 }

@@ -8,6 +8,7 @@ import type { DType } from "../base/dtype.ts";
 import type { Shape } from "../base/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
 import type { Constant } from "./constant.ts";
+import { OnnxError } from "./error.ts";
 import type { ElementType } from "./types.ts";
 
 /** A value of the graph. */
@@ -16,11 +17,19 @@ export class Value {
   readonly type: ElementType;
   /** The elements, where they are known. */
   readonly constant: Constant | null;
+  /** The elements of a list of values; null for a tensor. */
+  readonly elements: readonly Value[] | null;
   readonly #tensor: Tensor | null;
 
-  private constructor(type: ElementType, constant: Constant | null, tensor: Tensor | null) {
+  private constructor(
+    type: ElementType,
+    constant: Constant | null,
+    tensor: Tensor | null,
+    elements: readonly Value[] | null = null,
+  ) {
     this.type = type;
     this.constant = constant;
+    this.elements = elements;
     this.#tensor = tensor;
   }
 
@@ -34,19 +43,36 @@ export class Value {
     return new Value(type, null, tensor);
   }
 
-  /** The value as a tensor. */
+  /** A list of values: a sequence of ONNX. */
+  static ofSequence(elements: readonly Value[]): Value {
+    return new Value(elements[0]?.type ?? "float32", null, null, elements);
+  }
+
+  /** Whether the elements are known: those of a tensor, or of all tensors of a list. */
+  get known(): boolean {
+    return this.constant !== null || (this.elements?.every((value) => value.known) ?? false);
+  }
+
+  /** The value as a tensor. Throws an `OnnxError` for a list. */
   get tensor(): Tensor {
-    return this.#tensor ?? this.constant!.tensor;
+    return this.#tensor ?? this.#one.tensor;
   }
 
-  /** The sizes along the axes. */
+  /** The sizes along the axes. Throws an `OnnxError` for a list. */
   get shape(): Shape {
-    return this.constant?.shape ?? this.#tensor!.shape;
+    return this.#tensor?.shape ?? this.#one.shape;
   }
 
-  /** The dtype of the tensor. */
+  /** The dtype of the tensor. Throws an `OnnxError` for a list. */
   get dtype(): DType {
-    return this.constant?.dtype ?? this.#tensor!.dtype;
+    return this.#tensor?.dtype ?? this.#one.dtype;
+  }
+
+  get #one(): Constant {
+    if (this.constant !== null) return this.constant;
+    throw new OnnxError(
+      `a sequence of ${this.elements!.length} tensors stands where one is needed`,
+    );
   }
 }
 

@@ -8,6 +8,7 @@
 
 import type { Operator } from "../operator.ts";
 import { activations } from "./activations.ts";
+import { algebra } from "./algebra.ts";
 import { attention } from "./attention.ts";
 import { comparison } from "./comparison.ts";
 import { constants } from "./constants.ts";
@@ -22,18 +23,21 @@ import { gathering } from "./gathering.ts";
 import { grids } from "./grids.ts";
 import { integers } from "./integers.ts";
 import { linearAttention } from "./linear_attention.ts";
+import { loops } from "./loops.ts";
 import { losses } from "./losses.ts";
 import { movement } from "./movement.ts";
 import { normalization } from "./normalization.ts";
 import { padding } from "./padding.ts";
 import { parts } from "./parts.ts";
 import { pooling } from "./pooling.ts";
+import { quantization } from "./quantization.ts";
 import { recurrent } from "./recurrent.ts";
 import { reductions } from "./reductions.ts";
 import { regions } from "./regions.ts";
 import { resizing } from "./resize.ts";
 import { scattering } from "./scattering.ts";
 import { selection } from "./selection.ts";
+import { sequences } from "./sequences.ts";
 import { shapes } from "./shapes.ts";
 import { signals } from "./signals.ts";
 import { trigonometry } from "./trigonometry.ts";
@@ -43,6 +47,7 @@ import { variadic } from "./variadic.ts";
 /** The families. */
 export const families: Readonly<Record<string, readonly Operator[]>> = {
   activations,
+  algebra,
   attention,
   comparison,
   constants,
@@ -57,18 +62,21 @@ export const families: Readonly<Record<string, readonly Operator[]>> = {
   grids,
   integers,
   linearAttention,
+  loops,
   losses,
   movement,
   normalization,
   padding,
   parts,
   pooling,
+  quantization,
   recurrent,
   reductions,
   regions,
   resizing,
   scattering,
   selection,
+  sequences,
   shapes,
   signals,
   trigonometry,

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { isInteger } from "../../base/dtype.ts";
+import { isFloat, isInteger } from "../../base/dtype.ts";
 import { apply } from "../../core/apply.ts";
 import { fullLike } from "../../core/primitives/build.ts";
 import type { Tensor } from "../../core/tensor.ts";
@@ -47,6 +47,10 @@ export function wrap(x: Tensor, type: ElementType): Tensor {
 /** A value in another element type. 16-bit floats keep the precision of float32. */
 export function castTo(context: OperatorContext, x: Tensor, type: ElementType): Value {
   const dtype = context.dtypeFor(type);
+  // Real numbers beyond four bits are moved to their ends.
+  if (isFloat(x.dtype) && bitsOf(type) === 4) {
+    return context.typed(x.clip(limitOf(type, false), limitOf(type, true)).to(dtype), type);
+  }
   // Between 32-bit integers the bits stay, as in C.
   const cast = isInteger(x.dtype) && isInteger(dtype) && x.dtype !== dtype
     ? apply("bitcast", { dtype }, x)
