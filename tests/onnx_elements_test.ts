@@ -2,7 +2,8 @@
  * ONNX's operators of elements, reductions and movement: derivatives against central differences in float64, and batching
  * against loops, of values and of derivatives. The cases are in helpers/onnx_cases_a.ts.
  */
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
+import { OnnxError } from "../lib/onnx/error.ts";
 import { families } from "../lib/onnx/operators/table.ts";
 import type { PreparedGraph } from "../lib/onnx/graph.ts";
 import { int64Constant } from "../lib/onnx/constant.ts";
@@ -169,6 +170,15 @@ const graphs: Record<string, { graph: PreparedGraph; shapes: number[][] }> = {
     shapes: [[2], [2]],
   },
 };
+
+Deno.test("a loop without an end, or with too many steps, is refused", () => {
+  const body = graphOf(["i", "going", "state"], ["going", "next"], [
+    ["Mul", ["state", "state"], ["next"]],
+  ]);
+  const endless = graphOf(["x"], ["y"], [["Loop", ["", "", "x"], ["y"], { body }]]);
+  const run = functionOfGraph(endless);
+  assertThrows(() => run(tensor([1, 2])), OnnxError, "loops run more than");
+});
 
 for (const [what, { graph, shapes }] of Object.entries(graphs)) {
   Deno.test(`${what}: derivatives and batches`, async () => {

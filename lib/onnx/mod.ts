@@ -26,4 +26,5 @@ export {
 } from "./load.ts";
 export type { OnnxParameterChoice } from "./parameters.ts";
 export type { OnnxSource, ReadExternal } from "./source.ts";
+export type { SmallFloat } from "./small_floats.ts";
 export type { ElementType } from "./types.ts";

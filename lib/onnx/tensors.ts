@@ -8,6 +8,7 @@ import type { TypedArray } from "../base/dtype.ts";
 import { Constant } from "./constant.ts";
 import { OnnxError } from "./error.ts";
 import type { SparseTensorMessage, TensorMessage } from "./messages.ts";
+import { type SmallFloat, smallToNumber } from "./small_floats.ts";
 import { allocateFor, type ElementType, type Precision, typeName, typeOfCode } from "./types.ts";
 
 /** The bytes of a tensor that lies in another file. */
@@ -29,6 +30,14 @@ const bits: Record<ElementType, number> = {
   float64: 64,
   float16: 16,
   bfloat16: 16,
+  float8e4m3fn: 8,
+  float8e4m3fnuz: 8,
+  float8e5m2: 8,
+  float8e5m2fnuz: 8,
+  float8e8m0: 8,
+  float4e2m1: 4,
+  int2: 2,
+  uint2: 2,
   int4: 4,
   uint4: 4,
   int8: 8,
@@ -68,11 +77,21 @@ function aligned(bytes: Uint8Array<ArrayBuffer>, size: number): Uint8Array<Array
 /** Elements one by one, from little-endian bytes. */
 function readers(view: DataView): Record<ElementType, (i: number) => number> {
   const nibble = (i: number): number => (view.getUint8(i >> 1) >> (i & 1 ? 4 : 0)) & 15;
+  const pair = (i: number): number => (view.getUint8(i >> 2) >> (2 * (i & 3))) & 3;
+  const small = (type: SmallFloat) => (i: number): number => smallToNumber(type, view.getUint8(i));
   return {
     float32: (i) => view.getFloat32(4 * i, true),
     float64: (i) => view.getFloat64(8 * i, true),
     float16: (i) => halfToNumber(view.getUint16(2 * i, true)),
     bfloat16: (i) => brainToNumber(view.getUint16(2 * i, true)),
+    float8e4m3fn: small("float8e4m3fn"),
+    float8e4m3fnuz: small("float8e4m3fnuz"),
+    float8e5m2: small("float8e5m2"),
+    float8e5m2fnuz: small("float8e5m2fnuz"),
+    float8e8m0: small("float8e8m0"),
+    float4e2m1: (i) => smallToNumber("float4e2m1", nibble(i)),
+    int2: (i) => pair(i) << 30 >> 30,
+    uint2: pair,
     int4: (i) => nibble(i) << 28 >> 28,
     uint4: nibble,
     int8: (i) => view.getInt8(i),
@@ -148,15 +167,25 @@ function fromFields(
       return plain(int32Data, (value) => value & 0xffff);
     case "int32":
       return plain(int32Data);
+    case "float8e4m3fn":
+    case "float8e4m3fnuz":
+    case "float8e5m2":
+    case "float8e5m2fnuz":
+    case "float8e8m0":
+      return plain(int32Data, (value) => smallToNumber(type, value & 0xff));
+    case "float4e2m1":
+    case "int2":
+    case "uint2":
     case "int4":
     case "uint4": {
-      const shift = (i: number) => i & 1 ? 4 : 0;
-      return {
-        values: int32Data,
-        meaning: (value, i) =>
-          type === "uint4" ? (value >> shift(i)) & 15 : (value >> shift(i)) << 28 >> 28,
-        count: 2 * int32Data.length,
+      const width = bits[type];
+      const inOne = 8 / width;
+      const meaning = (value: number, i: number): number => {
+        const low = (value >> (width * (i % inOne))) & (2 ** width - 1);
+        if (type === "float4e2m1") return smallToNumber(type, low);
+        return type.startsWith("u") ? low : low << (32 - width) >> (32 - width);
       };
+      return { values: int32Data, meaning, count: inOne * int32Data.length };
     }
   }
 }
@@ -198,11 +227,11 @@ export function decodeTensor(tensor: TensorMessage, options: TensorOptions): Con
     data = fromBytes(type, count, bytes, options.precision);
   } else {
     const { values, meaning, count: given } = fromFields(tensor, type);
-    const odd = (type === "int4" || type === "uint4") && given === count + 1;
-    if (given !== count && !odd) mismatch(given, "elements");
+    const inOne = given === values.length ? 1 : given / values.length;
+    // The last of packed elements may stand for nothing.
+    if (given < count || given >= count + inOne) mismatch(given, "elements");
     data = allocateFor(type, count, options.precision);
-    const packed = given !== values.length;
-    for (let i = 0; i < count; i++) data[i] = meaning(values[packed ? i >> 1 : i], i);
+    for (let i = 0; i < count; i++) data[i] = meaning(values[Math.floor(i / inOne)], i);
   }
   return new Constant(type, [...dims], data, options.precision);
 }

@@ -5,6 +5,7 @@
  */
 
 import { allocate, type DType, type TypedArray } from "../base/dtype.ts";
+import type { SmallFloat } from "./small_floats.ts";
 
 /** An element type of ONNX that can be read. */
 export type ElementType =
@@ -12,6 +13,9 @@ export type ElementType =
   | "float64"
   | "float16"
   | "bfloat16"
+  | SmallFloat
+  | "int2"
+  | "uint2"
   | "int4"
   | "uint4"
   | "int8"
@@ -24,7 +28,7 @@ export type ElementType =
   | "uint64"
   | "bool";
 
-/** What real numbers are computed in: as the file says (16 bits become 32), or all in float64. */
+/** What real numbers are computed in: as the file says (fewer bits become 32), or all in float64. */
 export type Precision = "file" | "float64";
 
 const byCode: readonly (ElementType | string)[] = [
@@ -52,6 +56,9 @@ const byCode: readonly (ElementType | string)[] = [
   "uint4",
   "int4",
   "float4e2m1",
+  "float8e8m0",
+  "uint2",
+  "int2",
 ];
 
 const dtypeOfType: Record<ElementType, DType> = {
@@ -59,6 +66,14 @@ const dtypeOfType: Record<ElementType, DType> = {
   float64: "float64",
   float16: "float32",
   bfloat16: "float32",
+  float8e4m3fn: "float32",
+  float8e4m3fnuz: "float32",
+  float8e5m2: "float32",
+  float8e5m2fnuz: "float32",
+  float8e8m0: "float32",
+  float4e2m1: "float32",
+  int2: "int32",
+  uint2: "int32",
   int4: "int32",
   uint4: "int32",
   int8: "int32",
@@ -85,7 +100,7 @@ export function typeOfCode(code: number): ElementType | null {
 
 /** Whether the type is of real numbers. */
 export function isReal(type: ElementType): boolean {
-  return type === "float32" || type === "float64" || type === "float16" || type === "bfloat16";
+  return type.startsWith("float") || type === "bfloat16";
 }
 
 /** The dtype of the tensors that stand for the type. */

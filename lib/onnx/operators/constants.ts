@@ -80,6 +80,8 @@ export const constants: readonly Operator[] = [
     name: "Range",
     since: [11, 27],
     inputs: 3,
+    // The precision of sums of 16-bit floats, which are computed in more here.
+    attributes: { stash_type: integer(1) },
     run: (c) => {
       const [start, limit, delta] = [c.number(0), c.number(1), c.number(2)];
       const count = Math.max(0, Math.ceil((limit - start) / delta));

@@ -129,7 +129,9 @@ export const movement: readonly Operator[] = [
       const at = normalizeAxis(axis, own.length + 1, "axis");
       const shape = limited(c, [...own.slice(0, at), depth, ...own.slice(at)]);
       const index = fromStart(c.tensor(0).to("int32"), depth).unsqueeze(at);
-      const [off, on] = c.tensor(2).split(1);
+      const values = c.tensor(2);
+      if (values.size !== 2) c.fail(`${values.size} values, expected that for off and that for on`);
+      const [off, on] = values.split(1);
       const hit = iota(shape, "int32", at).equal(index);
       return c.typed(where(hit, on, off), c.type(2));
     },

@@ -15,6 +15,9 @@ import { limited } from "./limits.ts";
 /** Elements added before and after along each axis; negative amounts are taken away. */
 type Amounts = readonly (readonly [before: number, after: number])[];
 
+/** The longest axis whose elements are named one by one. */
+const longest = 1 << 22;
+
 /** Where the elements of a padded axis come from. */
 const sources: Record<string, (place: number, size: number) => number> = {
   edge: (place, size) => Math.min(Math.max(place, 0), size - 1),
@@ -53,6 +56,7 @@ function padded(
     const size = x.shape[axis];
     if (before === 0 && after === 0) return result;
     const count = Math.max(0, size + before + after);
+    if (count > longest) c.fail(`mode ${mode} along an axis of ${count} elements`);
     if (size === 0 && count > 0) c.fail(`mode ${mode} has nothing to repeat along axis ${axis}`);
     return result.take(range(count).map((i) => sources[mode](i - before, size)), axis);
   }, x);

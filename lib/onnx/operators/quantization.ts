@@ -6,16 +6,17 @@
  * @module
  */
 
-import { isFloat } from "../../base/dtype.ts";
 import { normalizeAxis } from "../../base/shape.ts";
 import { matmul } from "../../core/operations/contractions.ts";
 import { conv1d, conv2d, conv3d } from "../../core/operations/convolution.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { flag, integer } from "../attributes.ts";
 import { type Operator, operator, type OperatorContext } from "../operator.ts";
-import type { ElementType } from "../types.ts";
+import { smallFormat } from "../small_floats.ts";
+import { type ElementType, isReal } from "../types.ts";
 import type { Value } from "../value.ts";
-import { limitOf } from "./types.ts";
+import { limited } from "./limits.ts";
+import { castTo, limitOf } from "./types.ts";
 import { resolveWindows, windowAttributes } from "./windows.ts";
 
 const convolutions = [conv1d, conv2d, conv3d];
@@ -25,6 +26,7 @@ function spread(c: OperatorContext, given: Tensor, x: Tensor, axis: number, bloc
   if (given.size === 1) return given.reshape([]);
   const at = normalizeAxis(axis, x.rank, "axis");
   if (block > 0) {
+    limited(c, given.shape.map((n, i) => i === at ? n * block : n));
     const apart = given.unsqueeze(at + 1);
     const repeated = apart.broadcastTo(apart.shape.map((n, i) => i === at + 1 ? block : n));
     const whole = repeated.reshape(given.shape.map((n, i) => i === at ? n * block : n));
@@ -44,7 +46,12 @@ function quantized(
   scale: Tensor,
   zero: Tensor | null,
   type: ElementType,
+  saturate = true,
 ): Value {
+  if (isReal(type)) {
+    const moved = zero === null ? x.div(scale) : x.div(scale).add(zero);
+    return castTo(c, moved, type, { saturate });
+  }
   const rounded = x.div(scale).round();
   const moved = zero === null ? rounded : rounded.add(zero.to(rounded.dtype));
   const inside = moved.clip(limitOf(type, false), limitOf(type, true));
@@ -92,14 +99,16 @@ export const quantization: readonly Operator[] = [
       precision: integer(0),
       saturate: flag(true),
     },
-    run: (c, { axis, block_size, output_dtype }) => {
+    run: (c, { axis, block_size, output_dtype, saturate }) => {
       const x = c.tensor(0);
       const asked = output_dtype === 0 ? "uint8" : c.typeOfCode(output_dtype);
       const type = c.has(2) ? c.type(2) : asked;
-      if (isFloat(c.dtypeFor(type))) c.fail(`numbers cannot be quantized to ${type}`);
+      if (isReal(type) && smallFormat(type) === null) {
+        c.fail(`numbers are not quantized to ${type}`);
+      }
       const [scale, zero] = [c.tensor(1), c.optionalTensor(2)]
         .map((given) => given === null ? null : spread(c, given, x, axis, block_size));
-      return quantized(c, x, scale!, zero, type);
+      return quantized(c, x, scale!, zero, type, saturate !== 0);
     },
   }),
   operator({

@@ -11,6 +11,9 @@ import { int64Constant } from "../constant.ts";
 import { type Operator, operator, type OperatorContext } from "../operator.ts";
 import { Value } from "../value.ts";
 
+/** Lists of more tensors are refused. */
+const mostParts = 1 << 16;
+
 /** A place in a list, from an input that may be left out; negative ones count from the end. */
 function placeIn(c: OperatorContext, input: number, size: number, absent: number): number {
   const given = c.optionalNumber(input) ?? absent;
@@ -81,6 +84,9 @@ export const sequences: readonly Operator[] = [
       const given = c.optionalConstant(1);
       const whole = given === null ? 1 : given.shape.length === 0 ? given.data[0] : null;
       if (whole !== null && !(whole >= 1)) c.fail(`parts of size ${whole}`);
+      if (whole !== null && x.shape[at] / whole > mostParts) {
+        c.fail(`axis ${axis} of [${x.shape.join(", ")}] in parts of ${whole}`);
+      }
       const parts = split(x, whole ?? Array.from(given!.data), at);
       const dropped = given === null && keepdims === 0;
       return Value.ofSequence(

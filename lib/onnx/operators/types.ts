@@ -4,16 +4,20 @@
  * @module
  */
 
-import { isFloat, isInteger } from "../../base/dtype.ts";
+import { isInteger } from "../../base/dtype.ts";
 import { apply } from "../../core/apply.ts";
+import { where } from "../../core/operations/arithmetic.ts";
 import { fullLike } from "../../core/primitives/build.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { integer, required, text } from "../attributes.ts";
 import { type Operator, operator, type OperatorContext } from "../operator.ts";
+import { type SmallFormat, smallFormat } from "../small_floats.ts";
 import type { ElementType } from "../types.ts";
 import type { Value } from "../value.ts";
 
 const narrow: Partial<Record<ElementType, number>> = {
+  int2: 2,
+  uint2: 2,
   int4: 4,
   uint4: 4,
   int8: 8,
@@ -44,13 +48,53 @@ export function wrap(x: Tensor, type: ElementType): Tensor {
   return apply("shiftRight", {}, apply("shiftLeft", {}, x, shift), shift);
 }
 
+/** 2 to the power of integers from −126 to 127. */
+function powerOfTwo(exponent: Tensor): Tensor {
+  const bits = apply("shiftLeft", {}, exponent.add(127), fullLike(exponent, 23));
+  return apply("bitcast", { dtype: "float32" }, bits);
+}
+
+/**
+ * x rounded to the nearest number of a small format, ties to even. Beyond the largest it becomes that if `saturate`, else infinity
+ * where there is one, or NaN. Derivatives go through as where nothing is rounded.
+ */
+export function roundToSmall(x: Tensor, format: SmallFormat, saturate: boolean): Tensor {
+  const size = apply("stopGradient", {}, x).abs().to("float32");
+  const bits = apply("bitcast", { dtype: "int32" }, size);
+  const exponent = apply("shiftRight", {}, bits, fullLike(bits, 23)).sub(127);
+  const unit = powerOfTwo(exponent.clip(1 - format.bias, 127).sub(format.fraction));
+  const rounded = size.div(unit).round().mul(unit);
+  const over = rounded.greater(format.largest);
+  const beyond = saturate ? format.largest : format.infinite ? Infinity : NaN;
+  const bounded = where(over, fullLike(rounded, beyond), rounded);
+  // Without NaN among the numbers, it becomes 0.
+  const known = format.nan === -1 ? where(size.isNaN(), fullLike(size, 0), bounded) : bounded;
+  const result = known.to(x.dtype);
+  const signed = where(x.less(0), result.neg(), result);
+  return where(over.logicalOr(x.isNaN()), signed, x.add(signed.sub(apply("stopGradient", {}, x))));
+}
+
+/** How a cast treats numbers that the type does not have. */
+export interface CastOptions {
+  /** Whether small floats stay at their largest number. */
+  readonly saturate: boolean;
+}
+
 /** A value in another element type. 16-bit floats keep the precision of float32. */
-export function castTo(context: OperatorContext, x: Tensor, type: ElementType): Value {
+export function castTo(
+  context: OperatorContext,
+  x: Tensor,
+  type: ElementType,
+  { saturate }: CastOptions = { saturate: true },
+): Value {
   const dtype = context.dtypeFor(type);
-  // Real numbers beyond four bits are moved to their ends.
-  if (isFloat(x.dtype) && bitsOf(type) === 4) {
-    return context.typed(x.clip(limitOf(type, false), limitOf(type, true)).to(dtype), type);
+  const format = smallFormat(type);
+  if (format !== null) {
+    // There is no infinity to saturate in four bits.
+    const rounded = roundToSmall(x.to(dtype), format, saturate || format.nan === -1);
+    return context.typed(rounded, type);
   }
+  if (type === "float8e8m0") context.fail("numbers are not rounded to powers of two");
   // Between 32-bit integers the bits stay, as in C.
   const cast = isInteger(x.dtype) && isInteger(dtype) && x.dtype !== dtype
     ? apply("bitcast", { dtype }, x)
@@ -70,7 +114,8 @@ export const types: readonly Operator[] = [
       round_mode: text("up"),
     },
     passes: [0],
-    run: (c, { to }) => castTo(c, c.tensor(0), c.typeOfCode(to)),
+    run: (c, { to, saturate }) =>
+      castTo(c, c.tensor(0), c.typeOfCode(to), { saturate: saturate !== 0 }),
   }),
   operator({
     name: "CastLike",
@@ -78,7 +123,7 @@ export const types: readonly Operator[] = [
     inputs: 2,
     attributes: { saturate: integer(1), round_mode: text("up") },
     passes: [0],
-    run: (c) => castTo(c, c.tensor(0), c.type(1)),
+    run: (c, { saturate }) => castTo(c, c.tensor(0), c.type(1), { saturate: saturate !== 0 }),
   }),
   operator({
     name: "Identity",
