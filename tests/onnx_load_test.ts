@@ -72,6 +72,11 @@ Deno.test("a branch is chosen by a shape; several inputs are an object", async (
 
 Deno.test("a batch size in the file's shapes is taken out", () => compare("batch"));
 
+Deno.test("a batch size is taken out wherever it stands", async () => {
+  await compare("attention");
+  await compare("states");
+});
+
 Deno.test("weights in another file", async () => {
   await compare("external");
   const bytes = await Deno.readFile(new URL("external.onnx", folder));

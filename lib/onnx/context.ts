@@ -150,22 +150,19 @@ export class NodeContext implements OperatorContext {
     return Value.ofTensor(tensor, type);
   }
 
-  withoutBatch(shape: Shape): Shape {
+  withoutBatch(shape: Shape, keeps: "axes" | "order"): Shape {
     const { batch } = this.#settings;
     if (batch === null) return shape;
     const [input, output] = [this.#node.inputs[0], this.#node.outputs[0]];
-    const [whole, result] = [batch.shapes.get(input), batch.shapes.get(output)];
+    const [whole, result] = [batch.whole(input), batch.whole(output)];
     const own = this.shape(0);
     // What no input of the network reaches has no batch.
-    if (whole === undefined || result === undefined || sameShape(own, whole)) return shape;
-    const leads = own.length === whole.length && own[0] * batch.size === whole[0] &&
-      sameShape(own.slice(1), whole.slice(1));
-    // Row-major order: the first of equal parts of the input is the first of equal parts of the result.
-    if (leads && result.length > 0 && result[0] % batch.size === 0) {
-      return [result[0] / batch.size, ...result.slice(1)];
-    }
-    return this.fail(
-      `the file was exported for a batch of ${batch.size}, and here the batch is not the first axis: ${
+    if (whole === null || result === null || sameShape(own, whole)) return shape;
+    const found = keeps === "axes"
+      ? batch.alongAxes(input, own, output)
+      : batch.inOrder(input, own, output);
+    return found ?? this.fail(
+      `the file was exported for a batch of ${batch.size}, and it is not known where the batch goes: ${
         formatShape(whole)
       } becomes ${formatShape(result)}; export it with a batch of 1 or a dynamic batch`,
     );

@@ -7,11 +7,12 @@
 import { ArgumentError } from "../base/errors.ts";
 import { formatShape, sameShape, type Shape } from "../base/shape.ts";
 import { Tensor } from "../core/tensor.ts";
+import { BakedBatch } from "./batch.ts";
 import type { Constant } from "./constant.ts";
 import { OnnxError } from "./error.ts";
 import { type ExampleAxis, exampleAxisOf, type Input, unbatch } from "./examples.ts";
 import type { PreparedGraph, PreparedNode } from "./graph.ts";
-import { type BakedBatch, runNodes, type RunSettings } from "./run.ts";
+import { runNodes, type RunSettings } from "./run.ts";
 import type { Precision } from "./types.ts";
 import { Value } from "./value.ts";
 
@@ -148,6 +149,6 @@ export class Network {
     }
     const onValue = (name: string, { shape }: Value): void => void shapes.set(name, shape);
     runNodes(this.#graph.nodes, whole, { precision: this.#precision, batch: null, onValue });
-    return { size: this.#batchSize, shapes };
+    return new BakedBatch(this.#batchSize, shapes);
   }
 }

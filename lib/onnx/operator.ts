@@ -62,10 +62,11 @@ export interface OperatorContext {
   /** A tensor as a value with an element type of its own, where it is not that of the first input of its dtype. */
   typed(tensor: Tensor, type: ElementType): Value;
   /**
-   * The shape that an input takes where the file asks for `shape`, which may hold a batch size that the exporter wrote
-   * down as a number: where the first input lacks that batch, so does the result.
+   * The shape that a result takes where the file asks for `shape`, which may hold a batch size that the exporter wrote down as a
+   * number: where the first input lacks that batch, so does the result. The first input's elements keep their axes, counted
+   * from the last, or, for a reshape, their order.
    */
-  withoutBatch(shape: Shape): Shape;
+  withoutBatch(shape: Shape, keeps: "axes" | "order"): Shape;
   /** Runs a subgraph with values for its inputs; names from around it are known to it. */
   runGraph(graph: PreparedGraph, inputs: readonly Value[]): Value[];
   /** Throws an error about the node. */

@@ -63,7 +63,7 @@ export function unpool(context: OperatorContext, values: UnpoolValues): Tensor {
       : (size - 1) * strides[axis] + kernel[axis] - pads[axis] - pads[axis + n];
   });
   const asked = context.optionalNumbers(2);
-  const shape = asked === null ? inferred : context.withoutBatch(asked);
+  const shape = asked === null ? inferred : context.withoutBatch(asked, "axes");
   const fits = shape.length === x.rank &&
     inferred.every((size, i) => size >= 0 && size <= shape[i]);
   if (!fits || sizeOf(shape) >= 2 ** 31) {

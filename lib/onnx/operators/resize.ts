@@ -150,7 +150,9 @@ function resize(
   const old = context.version < 11;
   const scales = optional(old ? 1 : 2);
   const asked = old || scales !== null ? null : optional(3);
-  const sizes = asked !== null && values.axes === undefined ? context.withoutBatch(asked) : asked;
+  const sizes = asked !== null && values.axes === undefined
+    ? context.withoutBatch(asked, "axes")
+    : asked;
   const axes = resolveAxes(context, x, values.axes, scales, sizes, values.keep_aspect_ratio_policy);
   const crops = values.coordinate_transformation_mode === "tf_crop_and_resize";
   const region = crops ? optional(1) : null;

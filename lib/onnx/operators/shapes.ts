@@ -45,7 +45,7 @@ export const shapes: readonly Operator[] = [
     attributes: { allowzero: flag(false) },
     passes: [0],
     run: (c, { allowzero }) => {
-      const asked = c.withoutBatch(c.numbers(1));
+      const asked = c.withoutBatch(c.numbers(1), "order");
       return c.tensor(0).reshape(resolveShape(c, asked, allowzero !== 0));
     },
   }),
@@ -103,7 +103,7 @@ export const shapes: readonly Operator[] = [
     passes: [0],
     run: (c) => {
       const x = c.tensor(0);
-      const asked = c.withoutBatch(c.numbers(1));
+      const asked = c.withoutBatch(c.numbers(1), "axes");
       return x.broadcastTo(broadcastShapes(x.shape, asked, "Expand"));
     },
   }),

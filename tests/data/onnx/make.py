@@ -145,6 +145,44 @@ def batch():
     save("batch", graph, {"x": random.standard_normal((3, 2, 4)).astype(np.float32)})
 
 
+def attention():
+    """A batch of 2 that moves behind the sequence, is joined with its axis and with the heads, and a token for each example."""
+    node = helper.make_node
+    ints = lambda name, *v: numpy_helper.from_array(np.array(v, np.int64), name)
+    graph = helper.make_graph(
+        [node("Expand", ["token", "tokens"], ["t"]), node("Concat", ["t", "x"], ["s"], axis=1),
+         node("Transpose", ["s"], ["first"], perm=[1, 0, 2]),
+         node("Reshape", ["first", "rows"], ["r"]), node("Gemm", ["r", "w", "c"], ["g"]),
+         node("Relu", ["g"], ["h"]), node("Reshape", ["h", "heads"], ["a"]),
+         node("Transpose", ["a"], ["q"], perm=[1, 0, 2]),
+         node("Transpose", ["a"], ["k"], perm=[1, 2, 0]), node("MatMul", ["q", "k"], ["m"]),
+         node("Softmax", ["m"], ["p"], axis=-1), node("MatMul", ["p", "q"], ["o"]),
+         node("Transpose", ["o"], ["u"], perm=[1, 0, 2]),
+         node("Reshape", ["u", "rows"], ["v"]), node("Gemm", ["v", "d", "c"], ["z"]),
+         node("Reshape", ["z", "back"], ["e"]), node("Gather", ["e", "zero"], ["y"], axis=0)],
+        "attention", [value("x", [2, 3, 4])], [value("y", [2, 4])],
+        [weight("token", 1, 1, 4), ints("tokens", 2, 1, 4), ints("rows", 8, 4),
+         ints("heads", 4, 4, 2), ints("back", 4, 2, 4), weight("w", 4, 4), weight("c", 4),
+         weight("d", 4, 4), numpy_helper.from_array(np.array(0, np.int64), "zero")])
+    save("attention", graph, {"x": random.standard_normal((2, 3, 4)).astype(np.float32)})
+
+
+def states():
+    """A batch of 2 in the first states of a recurrent layer, and in indices into all elements of the batch."""
+    node = helper.make_node
+    zero = numpy_helper.from_array(np.zeros((1, 2, 3), np.float32), "zero")
+    index = numpy_helper.from_array(np.array([[1, 4], [7, 10]], np.int64), "index")
+    graph = helper.make_graph(
+        [node("Transpose", ["x"], ["t"], perm=[1, 0, 2]),
+         node("LSTM", ["t", "w", "r", "b", "", "zero", "zero"], ["all", "h"], hidden_size=3),
+         node("Transpose", ["all"], ["s"], perm=[2, 0, 1, 3]),
+         node("Reshape", ["s", "flat"], ["f"]), node("Gather", ["f", "index"], ["y"], axis=0)],
+        "states", [value("x", [2, 2, 4])], [value("y", [2, 2])],
+        [weight("w", 1, 12, 4), weight("r", 1, 12, 3), weight("b", 1, 24), zero, index,
+         numpy_helper.from_array(np.array([-1], np.int64), "flat")])
+    save("states", graph, {"x": random.standard_normal((2, 2, 4)).astype(np.float32)})
+
+
 def external():
     """Weights in a file of their own."""
     graph = helper.make_graph(
@@ -154,6 +192,6 @@ def external():
          save_as_external_data=True, location="external.bin", size_threshold=0)
 
 
-for make in [encodings, functions, condition, batch, external]:
+for make in [encodings, functions, condition, batch, external, attention, states]:
     make()
 (folder / "expected.json").write_text(json.dumps(expected) + "\n")
