@@ -19,13 +19,20 @@ export class BakedBatch {
   readonly size: number;
   /** Shapes of values by name, in a run with the whole batch. */
   readonly #shapes: ReadonlyMap<string, Shape>;
+  /** Parameters as they are stored. */
+  readonly #stored: ReadonlyMap<string, Constant>;
   /** How many elements of its axis come before the batch, where a reshape has joined it with others; by name. */
   readonly #before = new Map<string, number>();
 
-  /** A batch of a size, with all shapes that values have with it. */
-  constructor(size: number, shapes: ReadonlyMap<string, Shape>) {
+  /** A batch of a size, with all shapes that values have with it, and the parameters as they are stored. */
+  constructor(
+    size: number,
+    shapes: ReadonlyMap<string, Shape>,
+    stored: ReadonlyMap<string, Constant>,
+  ) {
     this.size = size;
     this.#shapes = shapes;
+    this.#stored = stored;
   }
 
   /** The shape of a value with the whole batch; null where no input of the network reaches it. */
@@ -100,13 +107,16 @@ export class BakedBatch {
 
   /**
    * An input that no example reaches and that holds the same for every one of the batch, as it is for one: a token or a first
-   * state that the file repeats, or indices into a batch that go on with every example. Null where it is no such thing.
+   * state that the file repeats, or indices into a batch that go on with every example. Null where it is no such thing. Of
+   * a parameter that is stored several times over, the first copy is used.
    */
-  single(value: Value, carrier: Shape, axis: number): Value | null {
+  single(name: string, value: Value, carrier: Shape, axis: number): Value | null {
     const { shape } = value;
+    const kept = this.#stored.get(name);
+    const known = kept === undefined ? value : Value.ofConstant(kept);
     const candidates = [axis, axis - carrier.length + shape.length, ...shape.keys()];
     for (const at of candidates) {
-      if (shape[at] === this.size && isRepeated(value, at, carrier[axis])) {
+      if (shape[at] === this.size && isRepeated(known, at, carrier[axis])) {
         return firstOf(value, at);
       }
     }

@@ -149,6 +149,6 @@ export class Network {
     }
     const onValue = (name: string, { shape }: Value): void => void shapes.set(name, shape);
     runNodes(this.#graph.nodes, whole, { precision: this.#precision, batch: null, onValue });
-    return new BakedBatch(this.#batchSize, shapes);
+    return new BakedBatch(this.#batchSize, shapes, this.#parameters);
   }
 }

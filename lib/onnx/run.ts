@@ -115,7 +115,9 @@ function computeOne(
   if (!(first instanceof OnnxError) && fit(first)) return first;
   const { shape } = inputs[carrier]!;
   const single = inputs.map((value, i) =>
-    value === null || axes[i] !== null ? value : batch.single(value, shape, axes[carrier]!) ?? value
+    value === null || axes[i] !== null
+      ? value
+      : batch.single(node.inputs[i], value, shape, axes[carrier]!) ?? value
   );
   const second = single.every((value, i) => value === inputs[i]) ? first : attempt(single);
   if (!(second instanceof OnnxError) && fit(second)) return second;

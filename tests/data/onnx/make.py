@@ -159,11 +159,13 @@ def attention():
          node("Softmax", ["m"], ["p"], axis=-1), node("MatMul", ["p", "q"], ["o"]),
          node("Transpose", ["o"], ["u"], perm=[1, 0, 2]),
          node("Reshape", ["u", "rows"], ["v"]), node("Gemm", ["v", "d", "c"], ["z"]),
-         node("Reshape", ["z", "back"], ["e"]), node("Gather", ["e", "zero"], ["y"], axis=0)],
+         node("Reshape", ["z", "back"], ["e"]), node("Concat", ["e", "last"], ["l"], axis=0),
+         node("Add", ["l", "shift"], ["n"]), node("ReduceSum", ["n", "zero"], ["y"], keepdims=0)],
         "attention", [value("x", [2, 3, 4])], [value("y", [2, 4])],
         [weight("token", 1, 1, 4), ints("tokens", 2, 1, 4), ints("rows", 8, 4),
          ints("heads", 4, 4, 2), ints("back", 4, 2, 4), weight("w", 4, 4), weight("c", 4),
-         weight("d", 4, 4), numpy_helper.from_array(np.array(0, np.int64), "zero")])
+         weight("d", 4, 4), weight("shift", 4), ints("zero", 0),
+         numpy_helper.from_array(np.tile(random.standard_normal((1, 1, 4)), (1, 2, 1)).astype(np.float32), "last")])
     save("attention", graph, {"x": random.standard_normal((2, 3, 4)).astype(np.float32)})
 
 
