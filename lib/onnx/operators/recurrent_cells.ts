@@ -13,7 +13,7 @@ export interface CellParts {
   readonly activations: readonly ((x: Tensor) => Tensor)[];
   /** Biases [gates · H] of the input's and the state's part. */
   readonly biases: readonly [input: Tensor, state: Tensor] | null;
-  /** What goes into activations is limited to ±this. */
+  /** What goes into the gates' activations is limited to ±this. */
   readonly clip: number | null;
   /** H. */
   readonly hidden: number;
@@ -81,7 +81,9 @@ export function gru(parts: CellParts): Step {
 /** Input, output and forget gates around a cell: Ct = f·Ct−1 + i·c, Ht = o·h(Ct). */
 export function lstm(parts: CellParts): Step {
   const { hidden, recurrence, biases, options, peepholes } = parts;
-  const [f, g, h] = limited(parts);
+  const [f, g] = limited(parts);
+  // As in onnxruntime, the cell itself is not limited.
+  const h = parts.activations[2];
   const weight = recurrence.transpose();
   const bias = biases === null ? null : biases[0].add(biases[1]);
   const peeped = (x: Tensor, i: number, cell: Tensor): Tensor =>

@@ -116,7 +116,7 @@ function maxRegions(
   const [, channels, rows, columns] = x.shape;
   const regions = range(numbers.length / 5).map((r) => {
     const [which, left, top, right, bottom] = numbers.slice(5 * r, 5 * r + 5)
-      .map((n, i) => i === 0 ? n : Math.round(n * scale));
+      .map((n, i) => i === 0 ? n : Math.round(Math.fround(n * scale)));
     const bins = (from: number, to: number, count: number, size: number): [number, number][] =>
       range(count).map((i) => {
         const step = Math.max(to - from + 1, 1) / count;

@@ -70,7 +70,10 @@ function placeOf(
 }
 
 /** The nearest integer to a place; null for a mode that is unknown. */
-function nearest(place: number, mode: string, scale: number): number | null {
+function nearest(exact: number, mode: string, scale: number): number | null {
+  // Halves and integers, which rounding would move to either side.
+  const close = Math.round(2 * exact) / 2;
+  const place = Math.abs(exact - close) < 1e-9 ? close : exact;
   switch (mode) {
     case "round_prefer_floor":
       return Math.ceil(place - 0.5);
