@@ -50,18 +50,12 @@ export class BakedBatch {
   }
 
   /** Passes on where the batch stands inside an axis that it was joined with, and that a node keeps. */
-  follow(
-    inputs: readonly string[],
-    outputs: readonly (readonly [name: string, own: Shape])[],
-  ): void {
+  follow(inputs: readonly string[], output: string, own: Shape): void {
     const found = inputs.find((name) => (this.#before.get(name) ?? 1) > 1);
-    if (found === undefined) return;
-    const joined = this.#shapes.get(found)!;
-    for (const [name, own] of outputs) {
-      const axis = this.axisOf(name, own);
-      const kept = axis !== null && joined.includes(this.#shapes.get(name)![axis]);
-      if (kept && !this.#before.has(name)) this.#before.set(name, this.#before.get(found)!);
-    }
+    const axis = this.axisOf(output, own);
+    if (found === undefined || axis === null || this.#before.has(output)) return;
+    const joined = this.#shapes.get(found)!.includes(this.#shapes.get(output)![axis]);
+    if (joined) this.#before.set(output, this.#before.get(found)!);
   }
 
   /**
@@ -100,7 +94,7 @@ export class BakedBatch {
   /** Whether a result is that of one example: nothing is as long as the whole batch. */
   fits(name: string, value: Value): boolean {
     const whole = this.#shapes.get(name);
-    if (whole === undefined || value.constant !== null) return true;
+    if (whole === undefined || value.known || value.elements !== null) return true;
     return this.axisOf(name, value.shape) !== null ||
       (sameShape(whole, value.shape) && !whole.includes(this.size));
   }
