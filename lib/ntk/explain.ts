@@ -57,13 +57,25 @@ const columns: readonly (readonly [method: NtkMethod, title: string])[] = [
 
 function operationsAsText(operations: number): string {
   if (operations === 0) return "0";
-  const unit = operations >= 1e9 ? 1e9 : operations >= 1e6 ? 1e6 : 1e3;
-  const name = { [1e9]: "G", [1e6]: "M", [1e3]: "k" }[unit];
+  const [unit, name] = operations >= 1e12
+    ? [1e12, "T"]
+    : operations >= 1e9
+    ? [1e9, "G"]
+    : operations >= 1e6
+    ? [1e6, "M"]
+    : [1e3, "k"];
   return `${(operations / unit).toPrecision(3)} ${name}`;
 }
 
 function secondsAsText(seconds: number | undefined): string {
-  return seconds === undefined ? "" : `${(1000 * seconds).toPrecision(3)} ms`;
+  if (seconds === undefined) return "";
+  const milliseconds = 1000 * seconds;
+  if (milliseconds < 0.001) return "< 0.001 ms";
+  return `${milliseconds.toFixed(milliseconds < 10 ? 3 : 0)} ms`;
+}
+
+function megabytesAsText(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
 }
 
 function table(rows: readonly (readonly string[])[]): string {
@@ -108,8 +120,8 @@ function describe(explanation: NtkExplanation): string {
     `whole kernel by ${explanation.method}: predicted ${
       secondsAsText(explanation.predictedSeconds)
     }${measured ? `, measured ${secondsAsText(explanation.measuredSeconds)}` : ""}; ${inBlocks} ${
-      (bytes / 1e6).toPrecision(3)
-    } MB of at most ${(memoryLimit / 1e6).toPrecision(3)} MB`,
+      megabytesAsText(bytes)
+    } of at most ${megabytesAsText(memoryLimit)}`,
   ].join("\n");
 }
 

@@ -149,7 +149,10 @@ function withSource(error: unknown, source: OnnxSource): unknown {
  *
  * The source is a path, a URL or the file's bytes; weights in files beside it are read too, from the model's own folder only.
  * Nodes that depend on stored values and shapes alone are computed while loading. Functions that the file defines are put
- * in. A batch size that the exporter wrote down as a number is taken out where it leads the shapes that it stands in.
+ * in. A batch size that the exporter wrote down as a number is taken out.
+ *
+ * Exporters store tensors that are equal once: in a network that was never trained, layers whose scales are all one share a
+ * parameter then, and the kernel differs from that of the original, where they are apart.
  *
  * Throws an `OnnxError` that says where in the file something is wrong, or that lists every node that is not supported; an
  * `ArgumentError` for options that do not fit.
