@@ -7,12 +7,16 @@
 import { isFloat } from "../base/dtype.ts";
 import { range } from "../base/shape.ts";
 import { cast } from "../core/operations/arithmetic.ts";
-import { slice } from "../core/operations/shapes.ts";
 import { realize } from "../core/realize_tree.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { flattenTree, treeMap } from "../core/tree.ts";
 import type { OutputOptions } from "./compute.ts";
-import { kernelProblems, type NetworkFunction, type ParameterChoice } from "./problem.ts";
+import {
+  examplesBetween,
+  kernelProblems,
+  type NetworkFunction,
+  type ParameterChoice,
+} from "./problem.ts";
 import { lazyKernels, type ResultOptions } from "./results.ts";
 
 /** Which part of a kernel is recomputed. */
@@ -70,7 +74,7 @@ function choose(count: number, size: number, seed: number): number[] {
 const inFloat64 = <T>(tree: T): T =>
   treeMap((x) => isFloat(x.dtype) ? cast(x, "float64") : x, tree);
 
-const exampleOf = <T>(tree: T, n: number): T => treeMap((x) => slice(x, [n, n + 1]), tree);
+const exampleOf = <T>(tree: T, n: number): T => examplesBetween(tree, n, n + 1);
 
 /**
  * Recomputes the entries of some pairs of examples by Jacobian contraction with parameters and examples cast to float64,

@@ -12,6 +12,7 @@ import { checkOptions, type NtkOptions } from "./options.ts";
 import { type ParameterShare, planKernel } from "./plan.ts";
 import { kernelProblem, type NetworkFunction, withParameters } from "./problem.ts";
 import { calibrate } from "./calibrate.ts";
+import { megabytes } from "./tiles.ts";
 
 /** One row of an explanation. */
 export interface ExplainedParameter extends ParameterShare {
@@ -74,10 +75,6 @@ function secondsAsText(seconds: number | undefined): string {
   return `${milliseconds.toFixed(milliseconds < 10 ? 3 : 0)} ms`;
 }
 
-function megabytesAsText(bytes: number): string {
-  return `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
-}
-
 function table(rows: readonly (readonly string[])[]): string {
   const widths = rows[0].map((_, i) => Math.max(...rows.map((row) => row[i].length)));
   return rows.map((row) =>
@@ -120,8 +117,8 @@ function describe(explanation: NtkExplanation): string {
     `whole kernel by ${explanation.method}: predicted ${
       secondsAsText(explanation.predictedSeconds)
     }${measured ? `, measured ${secondsAsText(explanation.measuredSeconds)}` : ""}; ${inBlocks} ${
-      megabytesAsText(bytes)
-    } of at most ${megabytesAsText(memoryLimit)}`,
+      megabytes(bytes)
+    } of at most ${megabytes(memoryLimit)}`,
   ].join("\n");
 }
 

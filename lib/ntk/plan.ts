@@ -12,7 +12,6 @@ import type { Tensor } from "../core/tensor.ts";
 import type { Step } from "../transforms/walk.ts";
 import { kernelBy, type NtkMethod } from "./methods.ts";
 import type { KernelProblem } from "./problem.ts";
-import { denseKernelWork } from "./structured/cost.ts";
 import { planStructured, type StructuredPlan } from "./structured/structured_derivatives.ts";
 
 /** One parameter's share of the kernel. */
@@ -110,8 +109,8 @@ function costsOf(problem: KernelProblem, plan: StructuredPlan): Costs {
   const { n1, n2, outputSize } = problem;
   const { first, second, parameters } = plan;
   const pairs = n1 * n2 * outputSize;
-  const operations = parameters.map(({ cost, products }, i) => ({
-    "jacobian-contraction": denseKernelWork(problem, first, second, i),
+  const operations = parameters.map(({ cost, contraction, products }) => ({
+    "jacobian-contraction": contraction,
     "ntk-vector-products": products,
     "structured-derivatives": cost,
   }));

@@ -13,10 +13,12 @@ import {
   type FlatTree,
   leafPaths,
   leavesLike,
+  treeMap,
   type TreeStructure,
   unflattenTree,
 } from "../core/tree.ts";
 import { apply } from "../core/apply.ts";
+import { sliceAxis } from "../core/primitives/build.ts";
 import { record } from "../transforms/walk.ts";
 import { type OutputForm, outputForm, type OutputOptions, outputVector } from "./compute.ts";
 
@@ -272,6 +274,11 @@ export function kernelProblem<Params, X>(
   options: OutputOptions = {},
 ): KernelProblem {
   return kernelProblems(f, params, x1, x2, choice, options).problems[0];
+}
+
+/** Some of the examples of a tree, from one to before another. */
+export function examplesBetween<X>(x: X, start: number, limit: number): X {
+  return treeMap((leaf) => sliceAxis(leaf, 0, start, limit), x);
 }
 
 /** The problem with only some of its parameters, by position; the others are held fixed. */

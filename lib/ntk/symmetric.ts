@@ -5,11 +5,10 @@
  */
 
 import { range } from "../base/shape.ts";
-import { add, fullLike, iota, mul, pad, permute, select, slice } from "../core/primitives/build.ts";
+import { add, fullLike, iota, mul, pad, permute, select } from "../core/primitives/build.ts";
 import { concat } from "../core/operations/shapes.ts";
 import type { Tensor } from "../core/tensor.ts";
-import { flattenTree, unflattenTree } from "../core/tree.ts";
-import type { KernelProblem } from "./problem.ts";
+import { examplesBetween, type KernelProblem } from "./problem.ts";
 
 /** Into how many strips of rows a kernel is cut: more save little and make smaller products. */
 const strips = 4;
@@ -31,19 +30,6 @@ export function mirrored(kernel: Tensor): Tensor {
   return select(isBelow, permute(kernel, [1, 0, 2, 4, 3]), kernel);
 }
 
-/** Some of the examples. */
-function examples(x: unknown, start: number, limit: number): unknown {
-  const { leaves, structure } = flattenTree(x, "examples");
-  const part = leaves.map((leaf) =>
-    slice(
-      leaf,
-      leaf.shape.map((_, axis) => axis === 0 ? start : 0),
-      leaf.shape.map((n, axis) => axis === 0 ? limit : n),
-    )
-  );
-  return unflattenTree(structure, part);
-}
-
 /**
  * The part of a symmetric kernel on and above the diagonal, some of what is below, and zeros: strips of rows, each from the
  * diagonal on, by a method that costs as much as there are pairs of examples. Five eighths of the work for the whole.
@@ -59,8 +45,8 @@ export function upperStrips(
     const limit = Math.floor((i + 1) * n1 / count);
     const part = method({
       ...problem,
-      x1: examples(x1, start, limit),
-      x2: examples(x2, start, n1),
+      x1: examplesBetween(x1, start, limit),
+      x2: examplesBetween(x2, start, n1),
       n1: limit - start,
       n2: n1 - start,
       symmetric: false,

@@ -15,10 +15,9 @@ import { tensor } from "../core/operations/creation.ts";
 import { reshape, sliceAxis } from "../core/primitives/build.ts";
 import { prepare, type Prepared } from "../core/realize.ts";
 import type { Tensor } from "../core/tensor.ts";
-import { treeMap } from "../core/tree.ts";
 import { realize } from "../core/realize_tree.ts";
 import type { OutputForm } from "./compute.ts";
-import type { KernelProblem, VectorFunction } from "./problem.ts";
+import { examplesBetween, type KernelProblem, type VectorFunction } from "./problem.ts";
 
 /** A kernel [N, M, diagonal, full, full] of a problem or of a block of it; lazy. */
 export type KernelBuilder = (problem: KernelProblem) => Tensor;
@@ -137,7 +136,7 @@ async function someExamples(
   total: number,
 ): Promise<unknown> {
   if (size === total) return x;
-  return await realize(treeMap((leaf) => sliceAxis(leaf, 0, start, start + size), x));
+  return await realize(examplesBetween(x, start, start + size));
 }
 
 /** The first block's program, compiled but not run. */
@@ -207,7 +206,8 @@ async function fittingSizes(
   return { sizes, bytes };
 }
 
-function megabytes(bytes: number): string {
+/** Bytes as people read them. */
+export function megabytes(bytes: number): string {
   return `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
 }
 

@@ -10,9 +10,15 @@ import { reshape } from "../primitives/build.ts";
 import type { Tensor } from "../tensor.ts";
 import { checkTensor } from "./arithmetic.ts";
 import { promoteAll } from "./checks.ts";
-import { contractPair, dropLabels, type Labeled, orderLabels, sumLabels } from "./labeled.ts";
+import {
+  contractPair,
+  dropLabels,
+  type Labeled,
+  orderLabels,
+  sumLabels,
+  takeDiagonals,
+} from "./labeled.ts";
 import { contractionPath } from "./contraction_path.ts";
-import { diagonal } from "./shapes.ts";
 
 /** One side of an equation's commas: letters, and where an ellipsis stands among them (−1 for none). */
 interface Term {
@@ -142,16 +148,6 @@ function parse(equation: string, operands: readonly Tensor[]): Equation {
     ? implicitOutput(inputs, broad)
     : explicitOutput(parseTerm(sides[1], equation), inputs, broad, equation);
   return { inputs, output, sizes };
-}
-
-/** Takes diagonals until no name stands twice. */
-function takeDiagonals(tensor: Tensor, labels: readonly string[]): Labeled {
-  const second = labels.findIndex((l, i) => labels.indexOf(l) !== i);
-  if (second < 0) return { tensor, labels };
-  const label = labels[second];
-  const first = labels.indexOf(label);
-  const rest = labels.filter((_, i) => i !== first && i !== second);
-  return takeDiagonals(diagonal(tensor, 0, first, second), [...rest, label]);
 }
 
 /**

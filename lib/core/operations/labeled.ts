@@ -8,6 +8,7 @@ import { range } from "../../base/shape.ts";
 import { apply } from "../apply.ts";
 import { broadcast, mul, permute, reshape, sum } from "../primitives/build.ts";
 import type { Tensor } from "../tensor.ts";
+import { diagonal } from "./shapes.ts";
 
 /** A tensor and the name of each of its axes; no name stands twice. */
 export interface Labeled {
@@ -15,6 +16,16 @@ export interface Labeled {
   readonly tensor: Tensor;
   /** One name an axis. */
   readonly labels: readonly string[];
+}
+
+/** A tensor with named axes: of a name that stands twice, the diagonal is taken. */
+export function takeDiagonals(tensor: Tensor, labels: readonly string[]): Labeled {
+  const second = labels.findIndex((l, i) => labels.indexOf(l) !== i);
+  if (second < 0) return { tensor, labels };
+  const label = labels[second];
+  const first = labels.indexOf(label);
+  const rest = labels.filter((_, i) => i !== first && i !== second);
+  return takeDiagonals(diagonal(tensor, 0, first, second), [...rest, label]);
 }
 
 /** The tensor without some of its axes, which are summed over. */

@@ -4,7 +4,6 @@
  * @module
  */
 
-import { allocate } from "../../base/dtype.ts";
 import { ArgumentError, ShapeError } from "../../base/errors.ts";
 import type { WindowParams } from "../../base/primitives.ts";
 import { formatShape, range, sizeOf } from "../../base/shape.ts";
@@ -13,8 +12,8 @@ import { pad, reshape, sum } from "../primitives/build.ts";
 import type { Tensor } from "../tensor.ts";
 import { div } from "./arithmetic.ts";
 import { checkCounts, checkFloat, checkRank } from "./checks.ts";
-import { fromHost } from "./creation.ts";
 import { firstLargest } from "./first_largest.ts";
+import { windowCounts } from "./window_counts.ts";
 
 /** Options of all pooling over sliding windows; a number stands for all spatial axes. */
 export interface PoolOptions {
@@ -121,14 +120,7 @@ function divisors(x: Tensor, windows: Windows, includePad: boolean): Tensor | nu
       return includePad ? end - start : Math.min(end, sizes[i]) - Math.max(start, 0);
     })
   );
-  const table = along.reduce(
-    (products, list) => products.flatMap((product) => list.map((n) => product * n)),
-    [1],
-  );
-  if (table.every((n) => n === table[0])) return table[0];
-  const data = allocate(x.dtype, table.length);
-  data.set(table);
-  return fromHost(data, counts, x.dtype);
+  return windowCounts(along, x.dtype);
 }
 
 function avgPool(n: number, where: string, input: Tensor, options: AvgPoolOptions): Tensor {

@@ -16,7 +16,7 @@ function labelsOfTerm(term: Term): Label[] {
 }
 
 /** Operations of making the Jacobian over a parameter dense, for all examples and outputs. */
-export function denseWork(
+function denseWork(
   terms: readonly Term[],
   example: Label,
   outputs: readonly Label[],
@@ -40,11 +40,6 @@ export function denseWork(
   }, 0);
 }
 
-/** Operations of contracting dense Jacobians over a parameter of some size. */
-export function contractionWork({ n1, n2, form }: KernelProblem, size: number): number {
-  return pairCost(form.diagonal, n1 * form.full, n2 * form.full, form.traced * size);
-}
-
 /** Operations of making the Jacobians over parameter `i` dense and contracting them. */
 export function denseKernelWork(
   problem: KernelProblem,
@@ -52,9 +47,10 @@ export function denseKernelWork(
   second: StructuredJacobians,
   i: number,
 ): number {
-  const { params } = problem;
+  const { n1, n2, form, params } = problem;
   const of = ({ parameters, example, outputs }: StructuredJacobians): number =>
     denseWork(parameters[i].terms, example, outputs);
   const dense = of(first) + (first === second ? 0 : of(second));
-  return dense + contractionWork(problem, params[i].size);
+  return dense +
+    pairCost(form.diagonal, n1 * form.full, n2 * form.full, form.traced * params[i].size);
 }

@@ -12,10 +12,10 @@ import {
   type Labeled,
   orderLabels,
   sumLabels,
+  takeDiagonals,
 } from "../../core/operations/labeled.ts";
 import { cast } from "../../core/operations/arithmetic.ts";
 import { eye } from "../../core/operations/creation.ts";
-import { diagonal } from "../../core/operations/shapes.ts";
 import { apply } from "../../core/apply.ts";
 import { broadcast, permute, reshape, scale } from "../../core/primitives/build.ts";
 import type { Tensor } from "../../core/tensor.ts";
@@ -86,17 +86,10 @@ class Labels {
 
 /** A factor with names, each once; of labels that became the same, the diagonal is taken. */
 function nameFactor(labels: Labels, factor: Factor, dtype: Tensor["dtype"]): Labeled {
-  const names = factor.labels.map((label) => labels.name(label));
-  let tensor = cast(factor.tensor, dtype);
-  for (;;) {
-    const second = names.findIndex((name, i) => names.indexOf(name) < i);
-    if (second < 0) return { tensor, labels: names };
-    const first = names.indexOf(names[second]);
-    tensor = diagonal(tensor, 0, first, second);
-    const [name] = names.splice(second, 1);
-    names.splice(first, 1);
-    names.push(name);
-  }
+  return takeDiagonals(
+    cast(factor.tensor, dtype),
+    factor.labels.map((label) => labels.name(label)),
+  );
 }
 
 function contractInOrder(

@@ -12,6 +12,7 @@ import type { PrimitiveName } from "../../base/primitives.ts";
 import { invertPermutation } from "../../base/shape.ts";
 import { ruleOf } from "../../core/apply.ts";
 import { fullLike, slice } from "../../core/primitives/build.ts";
+import { binaryRules, unaryRules } from "../../core/primitives/elementwise.ts";
 import { groupedPatches } from "../../core/primitives/contraction.ts";
 import type { Application } from "../../core/primitives/rule.ts";
 import type { Tensor } from "../../core/tensor.ts";
@@ -341,18 +342,17 @@ const structural: { readonly [P in PrimitiveName]?: StructureRule<P> } = {
     if (slot !== 1) throw new Unstructured("the input of a convolution");
     const { inputs: [input, filter], params } = application;
     const { groups } = params;
-    let plain = plainAxes(term);
+    const plain = plainAxes(term);
     // The result's channels are groups of channels: [N, G, O / G, P…].
     const [n, o, ...positions] = application.output.shape;
     const parted = regroup(plain.term, plain.axes, [n, groups, o / groups, ...positions]);
-    plain = parted;
     const [batch, group, channel, ...places] = parted.axes;
     const [inner, ...kernel] = freshLabels(filter.shape.slice(1));
     const patches = groupedPatches(params, input, filter.shape.slice(2));
     return {
-      scale: plain.term.scale,
+      scale: parted.term.scale,
       factors: [
-        ...plain.term.factors,
+        ...parted.term.factors,
         factorOf(patches, [batch, group, inner, ...kernel, ...places]),
       ],
       axes: labelAxes([[...group, ...channel], inner, ...kernel]),
@@ -377,42 +377,13 @@ const structural: { readonly [P in PrimitiveName]?: StructureRule<P> } = {
   argsort: zero,
 };
 
-const elementwiseNames: readonly PrimitiveName[] = [
-  "neg",
-  "abs",
-  "sign",
-  "floor",
-  "ceil",
-  "round",
-  "exp",
-  "expm1",
-  "log",
-  "log1p",
-  "sqrt",
-  "rsqrt",
-  "sin",
-  "cos",
-  "atan",
-  "tanh",
-  "sigmoid",
-  "erf",
-  "add",
-  "sub",
-  "mul",
-  "div",
-  "remainder",
-  "pow",
-  "atan2",
-  "maximum",
-  "minimum",
-  "select",
-  "cast",
-];
-
 /** The rules by primitive; a primitive without one makes the parameter's Jacobian dense. */
 export const structureRules: { readonly [P in PrimitiveName]?: StructureRule<P> } = {
+  ...Object.fromEntries(
+    [...Object.keys({ ...unaryRules, ...binaryRules }), "select", "cast"]
+      .map((name) => [name, elementwise]),
+  ),
   ...structural,
-  ...Object.fromEntries(elementwiseNames.map((name) => [name, elementwise])),
 };
 
 /** Applies the rule of a step. Throws `Unstructured` where there is none. */

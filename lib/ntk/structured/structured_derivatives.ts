@@ -37,6 +37,8 @@ export interface ParameterPlan {
   readonly uses: number;
   /** Operations, in the unit of `bestOrder`. */
   readonly cost: number;
+  /** Operations if the Jacobians are made dense and contracted. */
+  readonly contraction: number;
   /** Operations that NTK-vector products spend on it, the passes through the network left out. */
   readonly products: number;
 }
@@ -76,7 +78,7 @@ function makePlan(problem: KernelProblem): StructuredPlan {
     const right = sidesOf(second, i).map((side) => first === second ? withFreshLabels(side) : side);
     const uses = left.length;
     const opaque = first.parameters[i].opaque ?? second.parameters[i].opaque;
-    const dense = denseKernelWork(problem, first, second, i);
+    const contraction = denseKernelWork(problem, first, second, i);
     try {
       if (uses * right.length > mostPairs) {
         throw new Unstructured(`more than ${mostPairs} pairs of uses`);
@@ -86,14 +88,29 @@ function makePlan(problem: KernelProblem): StructuredPlan {
       const cost = pairs.reduce((sum, pair) => sum + pair.cost, 0);
       const products = both.reduce((sum, [a, b]) => sum + productsWork(a, b, dtype), 0);
       // Of many different uses, the sum is contracted rather than every pair, where that is clearly cheaper.
-      const summed = pairs.length > 1 && dense < 0.75 * cost;
-      const least = summed ? dense : cost;
-      return { pairs, dense: summed, unstructured: opaque, uses, cost: least, products };
+      const dense = pairs.length > 1 && contraction < 0.75 * cost;
+      return {
+        pairs,
+        dense,
+        unstructured: opaque,
+        uses,
+        cost: dense ? contraction : cost,
+        contraction,
+        products,
+      };
     } catch (error) {
       if (!(error instanceof Unstructured)) throw error;
       // The cotangent for each first example, its product with a tangent for each pair.
       const products = 2 * parameter.size * outputSize * (n1 + n1 * n2);
-      return { pairs: [], dense: true, unstructured: error.message, uses, cost: dense, products };
+      return {
+        pairs: [],
+        dense: true,
+        unstructured: error.message,
+        uses,
+        cost: contraction,
+        contraction,
+        products,
+      };
     }
   });
   return { first, second, parameters };

@@ -117,18 +117,15 @@ export function changeLabel(
       labels: factor.labels.map((l) => l === from ? to : l),
     };
   };
-  const { axes } = relabel({ scale: 1, factors: [], axes: onlyLabels(term.axes) }, from, [to]);
   return {
     scale: term.scale,
     factors: term.factors.map(changed),
-    axes: term.axes.map((axis, i) =>
-      axis.kind === "index" ? { ...axis, index: changed(axis.index) } : axes[i]
+    axes: term.axes.map((axis): ParameterAxis =>
+      axis.kind === "index"
+        ? { ...axis, index: changed(axis.index) }
+        : { ...axis, labels: replaceIn(axis.labels, from, [to]) }
     ),
   };
-}
-
-function onlyLabels(axes: readonly ParameterAxis[]): ParameterAxis[] {
-  return axes.map((axis) => axis.kind === "index" ? { kind: "labels", labels: [] } : axis);
 }
 
 /** Along one axis a list's entry, along the others what holds for all. */

@@ -4,10 +4,10 @@
  * @module
  */
 
-import { allocate, isFloat } from "../../base/dtype.ts";
+import { isFloat } from "../../base/dtype.ts";
 import { range, sizeOf } from "../../base/shape.ts";
-import { fromHost } from "../../core/operations/creation.ts";
 import { firstLargest } from "../../core/operations/first_largest.ts";
+import { windowCounts } from "../../core/operations/window_counts.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { flag, integer } from "../attributes.ts";
 import { type Operator, operator, type OperatorContext } from "../operator.ts";
@@ -59,14 +59,7 @@ function divisors(x: Tensor, windows: Windows, includePad: boolean): Tensor | nu
       return until(end - start) - until(first - start);
     });
   });
-  const table = along.reduce(
-    (products, list) => products.flatMap((product) => list.map((n) => product * n)),
-    [1],
-  );
-  if (table.every((n) => n === table[0])) return table[0];
-  const data = allocate(x.dtype, table.length);
-  data.set(table);
-  return fromHost(data, counts, x.dtype);
+  return windowCounts(along, x.dtype);
 }
 
 /** (Σ |x|ᵖ)^(1/p) along axis 2. */
