@@ -4,7 +4,7 @@
  * @module
  */
 
-export { type BackendName, setBackend } from "./backends/registry.ts";
+export { type BackendName, backendNames, setBackend } from "./backends/registry.ts";
 export type { Backend, DeviceBuffer, Executable, MemoryReport } from "./lib/compiler/backend.ts";
 export * from "./lib/core/mod.ts";
 export * from "./lib/ntk/mod.ts";

@@ -99,7 +99,7 @@ export async function runKernel(command: KernelCommand): Promise<void> {
     throw new UsageError("--spectrum is that of examples with themselves; leave out --x2");
   }
   if (out !== undefined) await checkWritable(out);
-  setBackend(settings.backend);
+  await setBackend(settings.backend);
   // A file must be read before it is known what it takes; a network of this package is made when its examples are there.
   const loaded = network.kind === "onnx"
     ? await loadOnnxNetwork(network, settings, command.params)

@@ -5,7 +5,7 @@
  */
 
 import { parseArgs } from "@std/cli/parse-args";
-import type { OutputOptions } from "../mod.ts";
+import { type BackendName, backendNames, type OutputOptions } from "../mod.ts";
 import { type ModelEntry, models } from "../models/mod.ts";
 import { UsageError } from "./usage.ts";
 
@@ -18,7 +18,6 @@ const methods = [
 const computes = ["full", "trace", "diagonal"] as const;
 const normalizations = ["sum", "mean"] as const;
 const dtypes = ["float32", "float64"] as const;
-const backends = ["wasm", "reference"] as const;
 
 const flags = {
   string: [
@@ -122,7 +121,7 @@ export type Network = NamedNetwork | OnnxNetwork;
 /** What every command takes. */
 export interface Settings {
   readonly dtype: (typeof dtypes)[number];
-  readonly backend: (typeof backends)[number];
+  readonly backend: BackendName;
   readonly seed: number;
   readonly json: boolean;
 }
@@ -230,7 +229,7 @@ export function commandOf(args: readonly string[]): Command {
   if (switches.version) return { kind: "version" };
   const settings: Settings = {
     dtype: oneOf("dtype", values.dtype, dtypes),
-    backend: oneOf("backend", values.backend, backends),
+    backend: oneOf("backend", values.backend, backendNames),
     seed: seedOf(values.seed),
     json: switches.json,
   };

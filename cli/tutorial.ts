@@ -40,7 +40,7 @@ async function largest(x: Tensor): Promise<number> {
 /** Both methods, in all forms, compared by allclose. Returns whether all agreed. */
 export async function runTutorial(settings: Settings): Promise<boolean> {
   const start = performance.now();
-  setBackend(settings.backend);
+  await setBackend(settings.backend);
   const name = "tutorial-cnn";
   const entry = models[name];
   const { f, params } = await loadNamed({ name, entry, weights: undefined }, settings);

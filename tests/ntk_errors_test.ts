@@ -112,7 +112,7 @@ const calls: Readonly<Record<string, readonly [unknown[], ErrorClass, string]>> 
   "an unknown option": [
     [f, params, x, x, { Compute: "trace" }],
     ArgumentError,
-    "no option is called Compute; there are method, compute, traceAxes, diagonalAxes, normalize, perParameter, crossOutputs, parameters, memoryLimit, check, errorEstimate, spectrum, onReport",
+    "no option is called Compute; there are method, compute, traceAxes, diagonalAxes, normalize, perParameter, crossOutputs, parameters, memoryLimit, backend, check, errorEstimate, spectrum, onReport",
   ],
   "an unknown method": [
     [f, params, x, x, { method: "fast" }],

@@ -86,6 +86,13 @@ class Wasm implements WasmBackend {
     return this.#device.relaxed;
   }
 
+  get description(): string {
+    const { threads, relaxed } = this;
+    return `WebAssembly, ${threads === 1 ? "1 thread" : `${threads} threads`}${
+      relaxed ? "" : ", strict"
+    }`;
+  }
+
   startThreads(): void {
     this.#device.threads.start();
   }
@@ -112,11 +119,11 @@ class Wasm implements WasmBackend {
 
   async read(buffer: DeviceBuffer): Promise<TypedArray> {
     const elements = this.readSync(buffer);
-    await this.reclaim();
+    await this.synchronize();
     return elements;
   }
 
-  reclaim(): Promise<void> {
+  synchronize(): Promise<void> {
     return this.#device.buffers.turn();
   }
 

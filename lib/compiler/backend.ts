@@ -15,11 +15,13 @@ export interface DeviceBuffer {
   readonly dtype: DType;
   /** The number of its elements. */
   readonly length: number;
+  /** Whether its elements are gone, with the device that held them. */
+  readonly lost?: boolean;
   /** Returns the memory at once; the buffer must not be used afterwards. Calling it again does nothing. */
   dispose(): void;
 }
 
-/** A program made ready to run. */
+/** A program made ready to run. Where a backend computes asynchronously, running only enqueues; reading waits. */
 export interface Executable {
   /** Runs on the inputs, in the program's order, and returns new buffers for the outputs; inputs stay as they are. */
   run(inputs: readonly DeviceBuffer[]): DeviceBuffer[];
@@ -37,8 +39,10 @@ export interface MemoryReport {
 
 /** Executes programs. */
 export interface Backend {
-  /** Short name: "wasm", "reference". */
+  /** Short name: "wasm", "webgpu". */
   readonly name: string;
+  /** What it runs on, in words, for reports. */
+  readonly description?: string;
   /** The dtypes it can compute in. */
   readonly dtypes: readonly DType[];
   /** Compiles a program; the caller caches the result by the program's key. */
@@ -50,10 +54,11 @@ export interface Backend {
   /** The same without waiting, where the backend can. */
   readSync?(buffer: DeviceBuffer): TypedArray;
   /**
-   * Takes back the memory of buffers that were dropped without `dispose`, where it can and where there is much of it. What
-   * computes without reading waits for it, so that long runs hold their memory.
+   * Waits until everything that was enqueued is computed, and takes back the memory of buffers that were dropped without
+   * `dispose`, where there is much of it. Rejects with the first error of what was enqueued. What computes without waiting
+   * holds its memory.
    */
-  reclaim?(): Promise<void>;
+  synchronize?(): Promise<void>;
   /** What it holds. */
   memory(): MemoryReport;
 }

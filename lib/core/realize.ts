@@ -46,17 +46,26 @@ function checkReadable(x: Tensor): void {
   }
 }
 
-/**
- * Walks over what must be computed, checks that it can be, and finds the retained tensors in it that have no value yet,
- * in the order of their creation.
- */
-function inspectGraph(outputs: readonly Tensor[]): Tensor[] {
+/** What stands between tensors and their values. */
+interface Inspection {
+  /** Retained tensors without a value yet, in the order of their creation. */
+  readonly retained: Tensor[];
+  /** Tensors with a value that are read. */
+  readonly leaves: Tensor[];
+}
+
+/** Walks over what must be computed, and checks that it can be. */
+function inspectGraph(outputs: readonly Tensor[]): Inspection {
   const seen = new Set<Tensor>(outputs);
   const stack = [...outputs];
   const retained: Tensor[] = [];
+  const leaves: Tensor[] = [];
   while (stack.length > 0) {
     const x = stack.pop()!;
-    if (x.buffer !== null || x.host !== null) continue;
+    if (x.buffer !== null || x.host !== null) {
+      leaves.push(x);
+      continue;
+    }
     checkReadable(x);
     if (x.retained) retained.push(x);
     for (const input of x.operation!.inputs) {
@@ -66,30 +75,57 @@ function inspectGraph(outputs: readonly Tensor[]): Tensor[] {
       }
     }
   }
-  return retained.sort((a, b) => a.id - b.id);
+  return { retained: retained.sort((a, b) => a.id - b.id), leaves };
 }
 
-/** The tensor's buffer on the backend, uploaded or moved there if it is not yet. */
+/** Whether the elements must be waited for before another backend can have them. */
+function isElsewhere({ buffer, host }: Tensor, backend: Backend): boolean {
+  return buffer !== null && host === null && buffer.backend !== backend &&
+    buffer.backend.readSync === undefined;
+}
+
+/**
+ * Fetches the elements of what lies on other backends, cannot be read there without waiting, and is needed for these
+ * tensors. Null where there is nothing to wait for.
+ */
+function fetchFrom(tensors: readonly Tensor[], backend: Backend): Promise<unknown> | null {
+  const elsewhere = inspectGraph(tensors).leaves.filter((x) => isElsewhere(x, backend));
+  if (elsewhere.length === 0) return null;
+  return Promise.all(elsewhere.map(async (x) => {
+    x.host = await x.buffer!.backend.read(x.buffer!);
+  }));
+}
+
+/**
+ * The tensor's buffer on the backend, uploaded or moved there if it is not yet. Where elements cannot be read back without
+ * waiting, or can be lost with a device, they stay on the host as well.
+ */
 function bufferOn(backend: Backend, x: Tensor): DeviceBuffer {
-  if (x.buffer !== null && x.buffer.backend === backend) return x.buffer;
-  if (x.buffer !== null) {
-    const { backend: other } = x.buffer;
+  const { buffer } = x;
+  if (buffer !== null && buffer.backend === backend && !buffer.lost) return buffer;
+  checkReadable(x);
+  if (x.host === null) {
+    const { backend: other, lost } = buffer!;
+    if (lost) {
+      throw new BackendError(
+        `a ${
+          describe(x)
+        } was lost with the device of ${other.name} that computed it; compute it again`,
+      );
+    }
     if (other.readSync === undefined) {
       throw new BackendError(
         `a ${
           describe(x)
-        } lives on the backend ${other.name}, which cannot be read without waiting; read it with data() and make a new tensor`,
+        } lives on the backend ${other.name}, which cannot be read without waiting; await data() or realize() of what is computed from it, or read it there first`,
       );
     }
-    const moved = backend.upload(other.readSync(x.buffer), x.dtype);
-    x.buffer.dispose();
-    return x.buffer = moved;
+    x.host = other.readSync(buffer!);
   }
-  checkReadable(x);
-  const { host } = x;
-  x.buffer = backend.upload(host!, x.dtype);
-  x.host = null;
-  return x.buffer;
+  const moved = backend.upload(x.host, x.dtype);
+  buffer?.dispose();
+  if (backend.readSync !== undefined) x.host = null;
+  return x.buffer = moved;
 }
 
 /** Tensors about to be computed: their program is compiled, nothing has run. */
@@ -117,27 +153,57 @@ function prepareOn(backend: Backend, outputs: readonly Tensor[]): Prepared {
   };
 }
 
+/** The tensors without values. */
+function missingOf(tensors: Iterable<Tensor>): Tensor[] {
+  return [...new Set(tensors)].filter((x) => x.buffer === null && x.host === null);
+}
+
 /**
- * Makes ready to compute tensors, in one program, on the current backend. Retained tensors among what they need are
- * computed at once.
+ * Makes ready to compute tensors, in one program. Retained tensors among what they need are computed at once. Throws a
+ * `BackendError` where a backend cannot compute them, or would have to wait for elements on another one.
+ *
+ * @param backend the current one if none is given
  */
-export function prepare(tensors: Iterable<Tensor>): Prepared {
-  const backend = currentBackend();
-  const missing = [...new Set(tensors)].filter((x) => x.buffer === null && x.host === null);
+export function prepare(tensors: Iterable<Tensor>, backend: Backend = currentBackend()): Prepared {
+  const missing = missingOf(tensors);
   if (missing.length === 0) return { bytes: 0, run() {} };
-  const retained = inspectGraph(missing).filter((x) => !missing.includes(x));
+  const retained = inspectGraph(missing).retained.filter((x) => !missing.includes(x));
   if (retained.length > 0) prepareOn(backend, retained).run();
   return prepareOn(backend, missing);
 }
 
-/** Computes tensors, in one program, on the current backend. */
-export function realizeSync(tensors: Iterable<Tensor>): void {
-  prepare(tensors).run();
+/** Makes ready to compute tensors, and waits for elements on other backends where that is needed. */
+export async function prepareAll(
+  tensors: Iterable<Tensor>,
+  backend: Backend = currentBackend(),
+): Promise<Prepared> {
+  const missing = missingOf(tensors);
+  const fetching = fetchFrom(missing, backend);
+  if (fetching !== null) await fetching;
+  return prepare(missing, backend);
+}
+
+/** Computes tensors, in one program; see `prepare`. */
+export function realizeSync(tensors: Iterable<Tensor>, backend?: Backend): void {
+  prepare(tensors, backend).run();
+}
+
+/** Computes tensors, in one program, and waits until they are computed. */
+export async function realizeAll(
+  tensors: Iterable<Tensor>,
+  backend: Backend = currentBackend(),
+): Promise<void> {
+  const missing = missingOf(tensors);
+  // Without waiting where there is nothing to wait for: the caller may dispose of what is read.
+  const fetching = fetchFrom(missing, backend);
+  if (fetching !== null) await fetching;
+  prepare(missing, backend).run();
+  await backend.synchronize?.();
 }
 
 /** The tensor's elements. */
 export function readTensorSync(x: Tensor): TypedArray {
-  realizeSync([x]);
+  if (x.host === null) realizeSync([x]);
   if (x.host !== null) return x.host.slice();
   const { backend } = x.buffer!;
   if (backend.readSync === undefined) {
@@ -149,10 +215,13 @@ export function readTensorSync(x: Tensor): TypedArray {
 }
 
 /** The tensor's elements, when they are there. */
-// deno-lint-ignore require-await -- errors become rejections
 export async function readTensor(x: Tensor): Promise<TypedArray> {
-  realizeSync([x]);
-  return x.host !== null ? x.host.slice() : x.buffer!.backend.read(x.buffer!);
+  if (x.host !== null) return x.host.slice();
+  const backend = currentBackend();
+  const fetching = x.buffer === null ? fetchFrom([x], backend) : null;
+  if (fetching !== null) await fetching;
+  realizeSync([x], backend);
+  return x.buffer!.backend.read(x.buffer!);
 }
 
 /** The tensor's elements, or a few words about why there are none; for printing, which must not throw. */

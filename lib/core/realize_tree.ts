@@ -4,8 +4,8 @@
  * @module
  */
 
-import { currentBackend } from "../../backends/registry.ts";
-import { realizeSync } from "./realize.ts";
+import type { Backend } from "../compiler/backend.ts";
+import { realizeAll } from "./realize.ts";
 import { flattenTree } from "./tree.ts";
 
 /**
@@ -20,7 +20,12 @@ import { flattenTree } from "./tree.ts";
  * ```
  */
 export async function realize<T>(tree: T): Promise<T> {
-  realizeSync(flattenTree(tree, "realize").leaves);
-  await currentBackend().reclaim?.();
+  await realizeAll(flattenTree(tree, "realize").leaves);
+  return tree;
+}
+
+/** The same on a backend of the caller's choice. */
+export async function realizeOn<T>(tree: T, backend: Backend): Promise<T> {
+  await realizeAll(flattenTree(tree, "realize").leaves, backend);
   return tree;
 }

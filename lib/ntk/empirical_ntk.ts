@@ -4,14 +4,13 @@
  * @module
  */
 
-import { currentBackend } from "../../backends/registry.ts";
 import { ArgumentError } from "../base/errors.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { type CheckTolerances, compareKernels, NtkMismatchError } from "./check.ts";
 import { estimateError } from "./error_estimate.ts";
 import { execute } from "./execute.ts";
 import { methodNames, type NtkMethod } from "./methods.ts";
-import { checkOptions, looksLikeOptions, type NtkOptions } from "./options.ts";
+import { checkOptions, chosenBackend, looksLikeOptions, type NtkOptions } from "./options.ts";
 import { type KernelProblems, kernelProblems, type NetworkFunction } from "./problem.ts";
 import type { NtkReport } from "./report.ts";
 import { chooseMethods } from "./plan.ts";
@@ -99,18 +98,19 @@ export async function empiricalNtk<Params, X>(
   const start = performance.now();
   const all = kernelProblems(f, params, x1, second, parameters, outputs);
   if (spectrum) checkSpectrum(all, results);
+  const backend = await chosenBackend(checkedOptions.backend);
   const request = requestOf(all, results);
   const choices = request.problems.map((problem) =>
     requested === "auto" ? chooseMethods(problem) : problem.params.map(() => requested)
   );
-  const { result, kernels, tiles } = await execute(request, choices, memoryLimit);
+  const { result, kernels, tiles } = await execute(request, choices, memoryLimit, backend);
   const seconds = (performance.now() - start) / 1000;
   const method = new Set(choices.flat()).size > 1 ? "mixed" : choices[0][0];
   let checked: NtkReport["check"];
   if (check !== null) {
     const other = methodNames.find((name) => name !== method)!;
     const byOther = choices.map((list) => list.map(() => other));
-    const again = await execute(request, byOther, memoryLimit);
+    const again = await execute(request, byOther, memoryLimit, backend);
     const largestDifference = await compareAll(kernels, again.kernels, all, [method, other], check);
     checked = { method: other, largestDifference };
   }
@@ -118,9 +118,9 @@ export async function empiricalNtk<Params, X>(
     kernels,
     { f, params, x1, x2: second, parameters, outputs, results },
     errorEstimate,
+    backend,
   );
   const ends = spectrum ? await worstSpectrum(kernels, all) : undefined;
-  const backend = currentBackend();
   const [{ form, params: chosen }] = all.problems;
   onReport?.({
     method,
@@ -129,6 +129,7 @@ export async function empiricalNtk<Params, X>(
     normalize: outputs.normalize ?? "sum",
     shape: kernels[0].shape,
     backend: backend.name,
+    device: backend.description ?? backend.name,
     seconds,
     peakBytes: backend.memory().peak,
     tiles,

@@ -4,10 +4,12 @@
  * @module
  */
 
+import { backendByName } from "../../backends/registry.ts";
 import { isFloat } from "../base/dtype.ts";
 import { range } from "../base/shape.ts";
+import type { Backend } from "../compiler/backend.ts";
 import { cast } from "../core/operations/arithmetic.ts";
-import { realize } from "../core/realize_tree.ts";
+import { realizeOn } from "../core/realize_tree.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { flattenTree, treeMap } from "../core/tree.ts";
 import type { OutputOptions } from "./compute.ts";
@@ -78,27 +80,29 @@ const exampleOf = <T>(tree: T, n: number): T => examplesBetween(tree, n, n + 1);
 
 /**
  * Recomputes the entries of some pairs of examples by Jacobian contraction with parameters and examples cast to float64,
- * and compares. Constants that the network holds in float32 become float64 where they meet these; what it casts to float32
+ * and compares; on the WebAssembly backend where the kernel's own has no float64. Constants that the network holds in float32 become float64 where they meet these; what it casts to float32
  * itself stays so, and is not seen.
  */
 export async function estimateError<Params, X>(
   kernels: readonly Tensor[],
   { f, params, x1, x2, parameters, outputs, results }: KernelArguments<Params, X>,
   { pairs = 3, seed = 0 }: ErrorEstimateOptions,
+  backend: Backend,
 ): Promise<ErrorEstimate> {
   const [n1, n2] = kernels[0].shape;
   const chosen = choose(n1 * n2, Math.min(pairs, n1 * n2), seed);
-  const exactParams = await realize(inFloat64(params));
+  const exactly = backend.dtypes.includes("float64") ? backend : await backendByName("wasm");
+  const exactParams = await realizeOn(inFloat64(params), exactly);
   const found = await Promise.all(kernels.map((kernel) => kernel.data()));
   const errors = kernels.map(() => 0);
   for (const pair of chosen) {
     // Data, so that one program serves all pairs.
-    const [a, b] = await realize([
+    const [a, b] = await realizeOn([
       inFloat64(exampleOf(x1, Math.floor(pair / n2))),
       inFloat64(exampleOf(x2, pair % n2)),
-    ]);
+    ], exactly);
     const all = kernelProblems(f, exactParams, a, b, parameters, outputs);
-    const tree = await realize(lazyKernels(all, "jacobian-contraction", results));
+    const tree = await realizeOn(lazyKernels(all, "jacobian-contraction", results), exactly);
     for (const [k, kernel] of flattenTree(tree, "errorEstimate").leaves.entries()) {
       const exact = await kernel.data();
       const { size } = kernel;

@@ -4,9 +4,9 @@
  * @module
  */
 
-import { currentBackend } from "../../backends/registry.ts";
-import { realize } from "../core/realize_tree.ts";
-import { prepare } from "../core/realize.ts";
+import type { Backend } from "../compiler/backend.ts";
+import { realizeOn } from "../core/realize_tree.ts";
+import { prepareAll } from "../core/realize.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { flattenTree } from "../core/tree.ts";
 import { withOutputShape } from "./compute.ts";
@@ -32,22 +32,28 @@ export async function execute(
   { problems, assemble }: KernelRequest,
   choices: readonly (readonly NtkMethod[])[],
   limit: number,
+  backend: Backend,
 ): Promise<Execution> {
   const whole = assemble(
     problems.map((problem, i) => withOutputShape(kernelBy(problem, choices[i]), problem.form)),
   );
   const { leaves } = flattenTree(whole, "empiricalNtk");
-  const prepared = prepare(leaves);
+  const prepared = await prepareAll(leaves, backend);
   if (prepared.bytes <= limit) {
     prepared.run();
-    await currentBackend().reclaim?.();
+    await backend.synchronize?.();
     const tiles = { ...wholeSizes(problems[0]), count: 1, bytes: prepared.bytes };
     return { result: whole, kernels: leaves, tiles };
   }
   const kernels: Tensor[] = [];
   let tiles: TileReport | null = null;
   for (const [i, problem] of problems.entries()) {
-    const computed = await computeKernel(problem, (block) => kernelBy(block, choices[i]), limit);
+    const computed = await computeKernel(
+      problem,
+      (block) => kernelBy(block, choices[i]),
+      limit,
+      backend,
+    );
     kernels.push(withOutputShape(computed.kernel, problem.form));
     // Of several kernels, the blocks of the one that needed most are reported, and the number of all.
     const count: number = computed.tiles.count + (tiles?.count ?? 0);
@@ -56,6 +62,6 @@ export async function execute(
       count,
     };
   }
-  const result = await realize(assemble(kernels));
+  const result = await realizeOn(assemble(kernels), backend);
   return { result, kernels: flattenTree(result, "empiricalNtk").leaves, tiles: tiles! };
 }

@@ -4,11 +4,11 @@
  * @module
  */
 
-import { prepare } from "../core/realize.ts";
+import { prepareAll } from "../core/realize.ts";
 import { withOutputShape } from "./compute.ts";
 import { execute } from "./execute.ts";
 import { kernelBy, type NtkMethod } from "./methods.ts";
-import { checkOptions, type NtkOptions } from "./options.ts";
+import { checkOptions, chosenBackend, type NtkOptions } from "./options.ts";
 import { type ParameterShare, planKernel } from "./plan.ts";
 import { kernelProblem, type NetworkFunction, withParameters } from "./problem.ts";
 import { calibrate } from "./calibrate.ts";
@@ -149,13 +149,14 @@ export async function explainNtk<Params, X>(
   options: ExplainOptions = {},
 ): Promise<NtkExplanation> {
   const { measure = false, ...rest } = options;
-  const { method, outputs, parameters, memoryLimit } = checkOptions(rest);
+  const { method, outputs, parameters, memoryLimit, backend: named } = checkOptions(rest);
+  const backend = await chosenBackend(named);
   const problem = kernelProblem(f, params, x1, x2 ?? x1, parameters, outputs);
   const plan = planKernel(problem, method);
   const choices = plan.shares.map((share) => share.method);
-  const rate = calibrate(problem.dtype);
+  const rate = await calibrate(problem.dtype, backend);
   const kernel = withOutputShape(kernelBy(problem, choices), problem.form);
-  const { bytes } = prepare([kernel]);
+  const { bytes } = await prepareAll([kernel], backend);
   const timeOf = async (places: readonly number[]): Promise<number | undefined> => {
     if (!measure) return undefined;
     const part = places.length === choices.length ? problem : withParameters(problem, places);
@@ -164,7 +165,12 @@ export async function explainNtk<Params, X>(
     // The first run compiles.
     for (let run = 0; run < 3; run++) {
       const start = performance.now();
-      const { kernels } = await execute(request, [places.map((i) => choices[i])], memoryLimit);
+      const { kernels } = await execute(
+        request,
+        [places.map((i) => choices[i])],
+        memoryLimit,
+        backend,
+      );
       seconds = run === 0 ? seconds : Math.min(seconds, (performance.now() - start) / 1000);
       kernels.forEach((x) => x.dispose());
     }

@@ -4,7 +4,9 @@
  * @module
  */
 
+import { backendByName, type BackendName, currentBackend } from "../../backends/registry.ts";
 import { ArgumentError } from "../base/errors.ts";
+import type { Backend } from "../compiler/backend.ts";
 import { checkCount } from "../core/operations/checks.ts";
 import type { CheckTolerances } from "./check.ts";
 import { checkOutputOptions, type OutputOptions } from "./compute.ts";
@@ -27,6 +29,11 @@ export interface NtkOptions extends OutputOptions {
    * computed in blocks of examples and outputs.
    */
   memoryLimit?: number;
+  /**
+   * What computes it: a name or a backend of one's own, as for `setBackend`; the one that is in force by default. Parameters
+   * and examples that lie elsewhere are moved.
+   */
+  backend?: BackendName | Backend;
   /** Compute with another method too and compare; true for tolerances that fit the kernel's scale. */
   check?: boolean | CheckTolerances;
   /**
@@ -50,6 +57,7 @@ export interface CheckedOptions {
   readonly parameters: ParameterChoice | undefined;
   readonly results: ResultOptions;
   readonly memoryLimit: number;
+  readonly backend: BackendName | Backend | undefined;
   readonly check: CheckTolerances | null;
   readonly errorEstimate: ErrorEstimateOptions | null;
   readonly spectrum: boolean;
@@ -66,6 +74,7 @@ const names = [
   "crossOutputs",
   "parameters",
   "memoryLimit",
+  "backend",
   "check",
   "errorEstimate",
   "spectrum",
@@ -98,6 +107,20 @@ function checkMemoryLimit(value: unknown): number {
   throw new ArgumentError(
     `empiricalNtk: memoryLimit must be a number of bytes above 0, got ${String(value)}`,
   );
+}
+
+function checkBackend(value: unknown): BackendName | Backend | undefined {
+  if (value === undefined || typeof value === "string") return value as BackendName | undefined;
+  if (isObject(value) && "compile" in value && "upload" in value) return value as Backend;
+  throw new ArgumentError(
+    `empiricalNtk: backend must be a name or a backend, got ${String(value)}`,
+  );
+}
+
+/** The backend of an option, started. Throws an `ArgumentError` for an unknown name. */
+export async function chosenBackend(backend: BackendName | Backend | undefined): Promise<Backend> {
+  if (backend === undefined) return currentBackend();
+  return typeof backend === "string" ? await backendByName(backend) : backend;
 }
 
 function checkTolerances(check: unknown): CheckTolerances | null {
@@ -164,6 +187,7 @@ export function checkOptions(options: NtkOptions & ResultOptions): CheckedOption
       crossOutputs: checkSwitch("crossOutputs", options.crossOutputs),
     },
     memoryLimit: checkMemoryLimit(options.memoryLimit),
+    backend: checkBackend(options.backend),
     check: checkTolerances(options.check),
     errorEstimate: checkErrorEstimate(options.errorEstimate),
     spectrum: checkSwitch("spectrum", options.spectrum),

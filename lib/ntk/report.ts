@@ -24,6 +24,8 @@ export interface NtkReport {
   readonly shape: readonly number[];
   /** Name of the backend. */
   readonly backend: string;
+  /** What it runs on, in words. */
+  readonly device: string;
   /** Seconds from the call to the kernel, building and compiling the program included; without the check. */
   readonly seconds: number;
   /** Most bytes that the backend held at once since it started. */

@@ -10,12 +10,12 @@
 import { allocate } from "../base/dtype.ts";
 import { BackendError } from "../base/errors.ts";
 import { contiguousStrides, sizeOf } from "../base/shape.ts";
-import { currentBackend } from "../../backends/registry.ts";
+import type { Backend } from "../compiler/backend.ts";
 import { tensor } from "../core/operations/creation.ts";
 import { reshape, sliceAxis } from "../core/primitives/build.ts";
-import { prepare, type Prepared } from "../core/realize.ts";
+import { prepareAll, type Prepared, realizeAll } from "../core/realize.ts";
 import type { Tensor } from "../core/tensor.ts";
-import { realize } from "../core/realize_tree.ts";
+import { realizeOn } from "../core/realize_tree.ts";
 import type { OutputForm } from "./compute.ts";
 import { examplesBetween, type KernelProblem, type VectorFunction } from "./problem.ts";
 
@@ -134,9 +134,10 @@ async function someExamples(
   start: number,
   size: number,
   total: number,
+  backend: Backend,
 ): Promise<unknown> {
   if (size === total) return x;
-  return await realize(examplesBetween(x, start, start + size));
+  return await realizeOn(examplesBetween(x, start, start + size), backend);
 }
 
 /** The first block's program, compiled but not run. */
@@ -144,14 +145,15 @@ async function firstBlock(
   problem: KernelProblem,
   build: KernelBuilder,
   sizes: TileSizes,
+  backend: Backend,
 ): Promise<{ kernel: Tensor; prepared: Prepared }> {
-  const x1 = await someExamples(problem.x1, 0, sizes.n1, problem.n1);
+  const x1 = await someExamples(problem.x1, 0, sizes.n1, problem.n1, backend);
   const x2 = problem.x2 === problem.x1 && sizes.n1 === sizes.n2
     ? x1
-    : await someExamples(problem.x2, 0, sizes.n2, problem.n2);
+    : await someExamples(problem.x2, 0, sizes.n2, problem.n2, backend);
   const place: Place = { traced: [0, sizes.traced], diagonal: 0, rows: 0, columns: 0 };
   const kernel = build(blockProblem(problem, sizes, x1, x2, place));
-  return { kernel, prepared: prepare([kernel]) };
+  return { kernel, prepared: await prepareAll([kernel], backend) };
 }
 
 /** Relative work of all blocks: passes through the network for every block's examples and outputs. */
@@ -171,6 +173,7 @@ async function fittingSizes(
   build: KernelBuilder,
   limit: number,
   bytes: number,
+  backend: Backend,
 ): Promise<{ sizes: TileSizes; bytes: number }> {
   const whole = wholeSizes(problem);
   // Blocks of a symmetric kernel have as many second examples as first ones, so that some need half of the work.
@@ -186,7 +189,7 @@ async function fittingSizes(
         ...sizes,
         ...Object.fromEntries(cut.map((dimension) => [dimension, Math.ceil(sizes[dimension] / 2)])),
       };
-      const { prepared } = await firstBlock(problem, build, smaller);
+      const { prepared } = await firstBlock(problem, build, smaller, backend);
       const saved = Math.log(bytes / prepared.bytes);
       if (saved <= 0) continue;
       const price = (Math.log(workOf(whole, smaller) / workOf(whole, sizes)) + 0.05) / saved;
@@ -216,16 +219,17 @@ export async function computeKernel(
   problem: KernelProblem,
   build: KernelBuilder,
   limit: number,
+  backend: Backend,
 ): Promise<{ kernel: Tensor; tiles: TileReport }> {
   const whole = wholeSizes(problem);
-  const { kernel, prepared } = await firstBlock(problem, build, whole);
+  const { kernel, prepared } = await firstBlock(problem, build, whole, backend);
   if (prepared.bytes <= limit) {
     prepared.run();
-    await currentBackend().reclaim?.();
+    await backend.synchronize?.();
     return { kernel, tiles: { ...whole, count: 1, bytes: prepared.bytes } };
   }
-  const { sizes, bytes } = await fittingSizes(problem, build, limit, prepared.bytes);
-  const { data, count } = await computeBlocks(problem, build, sizes);
+  const { sizes, bytes } = await fittingSizes(problem, build, limit, prepared.bytes, backend);
+  const { data, count } = await computeBlocks(problem, build, sizes, backend);
   const { diagonal, full } = whole;
   return {
     kernel: tensor(data, { shape: [problem.n1, problem.n2, diagonal, full, full] }),
@@ -263,6 +267,7 @@ async function computeBlocks(
   problem: KernelProblem,
   build: KernelBuilder,
   sizes: TileSizes,
+  backend: Backend,
 ): Promise<{ data: Float32Array | Float64Array; count: number }> {
   const { n1, n2, x1, x2, dtype, form: { traced, diagonal, full } } = problem;
   const shape = [n1, n2, diagonal, full, full];
@@ -277,11 +282,11 @@ async function computeBlocks(
   );
   let count = 0;
   for (const [i, n] of starts(n1, sizes.n1).entries()) {
-    const left = await someExamples(x1, n, sizes.n1, n1);
+    const left = await someExamples(x1, n, sizes.n1, n1, backend);
     for (const [j, m] of starts(n2, sizes.n2).entries()) {
       if (symmetric && j < i) continue;
       const own = symmetric && i === j;
-      const right = own ? left : await someExamples(x2, m, sizes.n2, n2);
+      const right = own ? left : await someExamples(x2, m, sizes.n2, n2, backend);
       for (const place of places) {
         if (own && place.columns < place.rows) continue;
         const sum = new Float64Array(sizeOf(size));
@@ -289,6 +294,7 @@ async function computeBlocks(
           const block = build(
             blockProblem(problem, sizes, left, right, { ...place, traced: range }),
           );
+          await realizeAll([block], backend);
           const values = await block.data();
           block.dispose();
           for (let k = 0; k < sum.length; k++) sum[k] += values[k];
