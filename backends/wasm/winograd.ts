@@ -158,7 +158,7 @@ function emitProducts(
   plan: WinogradPlan,
   places: { filters: Local; inputs: Local; outputs: Local; vectors: Local },
 ): void {
-  const { channels, outputs, rows } = plan;
+  const { channels, rows } = plan;
   const [place, column, columns, row, left, right, filters, inputs, tile, panels] = f.locals(
     "i32",
     10,
@@ -190,7 +190,7 @@ function emitProducts(
     });
     emitIncrement(f, filters, plan.filterBytes);
     emitIncrement(f, inputs, plan.inputBytes);
-    f.get(panels).i32(32 * outputs * plan.panels).op("i32.add").set(panels);
+    emitIncrement(f, panels, plan.outputBytes);
   });
 }
 
@@ -295,7 +295,7 @@ export function emitWinograd(
       run: filterGradientPhase(module, cache, name, shape, gradient),
       tasks: gradient.batch * gradient.rowBlocks * gradient.channelBlocks,
     }],
-    scratchBytes: 16 * (gradient.inputBytes + gradient.cotangentBytes) + gradient.sumBytes,
+    scratchBytes: 16 * (gradient.inputBytes + gradient.cotangentBytes + gradient.sumBytes),
     workspaceBytes: 0,
     plan: gradient,
   };

@@ -208,8 +208,8 @@ export function filterGradientPhase(
           );
         });
         // Products: sums of outer products over the band's tiles.
-        f.get(t.sums).set(tile);
         emitFor(f, place, () => f.i32(0), () => f.i32(16), () => {
+          f.get(place).i32(plan.sumBytes).op("i32.mul").get(t.sums).op("i32.add").set(tile);
           f.get(place).i32(plan.inputBytes).op("i32.mul").get(t.inputs).op("i32.add").set(right);
           emitFor(f, channel, () => f.get(t.channelBegin), () => f.get(t.channelEnd), () => {
             f.get(place).i32(plan.cotangentBytes).op("i32.mul").get(t.cotangents).op("i32.add");
@@ -232,16 +232,12 @@ export function filterGradientPhase(
         });
         f.get(t.bandEnd).tee(t.tileRow).i32(tileRows).op("i32.lt_s").brIf(nextBand);
       });
-      // Parts of the sums are as far apart as this task's rows and channels make them.
-      emitPanelStart(f, rows, t.panelEnd, row);
-      f.get(row).get(t.rowBegin).op("i32.sub").get(t.channelEnd).get(t.channelBegin);
-      f.op("i32.sub").op("i32.mul").i32(2).op("i32.shl").set(part);
       f.get(t.sums).set(sum);
       emitFor(f, channel, () => f.get(t.channelBegin), () => f.get(t.channelEnd), () => {
         eachPanel((size) => {
           for (let i = 0; i < size; i++) {
             for (let half = 0; half < 2; half++) {
-              f.get(sum).i32(32 * i + 16 * half).op("i32.add").get(part).get(t.result);
+              f.get(sum).i32(32 * i + 16 * half).op("i32.add").i32(plan.sumBytes).get(t.result);
               entry(gemmDescriptor.cRows);
               f.get(row).i32(2).op("i32.shl").op("i32.add").load("i32.load", 4 * i);
               f.op("i32.add");

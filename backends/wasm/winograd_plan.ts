@@ -40,6 +40,14 @@ const mostFilters = 1 << 14;
 /** Computed outputs over wanted ones. */
 const mostWaste = 1.4;
 
+/**
+ * An odd number of cache lines with room for so many bytes. A transform writes, and another reads, one vector in each of
+ * sixteen parts: those a power of two apart would share a set of the first-level cache, which holds half of them.
+ */
+function spread(bytes: number): number {
+  return 64 * (Math.ceil(bytes / 64) | 1);
+}
+
 /** The plan of a convolution, or null where matrix products over its patches are faster. */
 export function planWinograd(shape: GemmShape): WinogradPlan | null {
   const { window, dtype, batch, m: outputs } = shape;
@@ -73,8 +81,8 @@ export function planWinograd(shape: GemmShape): WinogradPlan | null {
     bands,
     panels,
     filterBytes: 4 * channels * outputs,
-    inputBytes: 32 * channels * panels,
-    outputBytes: 32 * outputs * panels,
+    inputBytes: spread(32 * channels * panels),
+    outputBytes: spread(32 * outputs * panels),
     rowBytes,
     outputRowBytes,
   };
@@ -102,7 +110,7 @@ export interface WinogradGradientPlan {
   readonly inputBytes: number;
   readonly inputPanelBytes: number;
   readonly cotangentBytes: number;
-  /** Bytes of all sums of a task. */
+  /** Bytes of each of the sixteen parts of a task's sums. */
   readonly sumBytes: number;
   /** Bytes from one row to the next of the input, and of the cotangent. */
   readonly rowBytes: number;
@@ -146,10 +154,10 @@ export function planWinogradGradient(shape: GemmShape): WinogradGradientPlan | n
     pairs,
     rowsInBand,
     tilesInBand,
-    inputBytes: 4 * channelsInBlock * tilesInBand,
+    inputBytes: spread(4 * channelsInBlock * tilesInBand),
     inputPanelBytes: 32 * tilesInBand,
-    cotangentBytes: 4 * rowsInBlock * tilesInBand,
-    sumBytes: 64 * rowsInBlock * channelsInBlock,
+    cotangentBytes: spread(4 * rowsInBlock * tilesInBand),
+    sumBytes: spread(4 * rowsInBlock * channelsInBlock),
     rowBytes,
     cotangentRowBytes: outputRowBytes,
   };
