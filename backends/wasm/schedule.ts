@@ -48,8 +48,8 @@ export function frameHeadBytes(segments: number): number {
   return frameLayout.counters + 8 * segments;
 }
 
-/** How often a thread looks whether the others are done before it sleeps. */
-const spinLimit = 4000;
+/** How often a thread looks whether the others are done before it sleeps: about as long as waking it would take. */
+const spinLimit = 20_000;
 
 /** Loads a word of the control block. */
 function loadControl(f: FunctionBuilder, address: number): FunctionBuilder {

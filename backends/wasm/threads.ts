@@ -22,8 +22,11 @@ export interface ThreadProgram {
   readonly moduleLength: number;
 }
 
-/** How often an idle worker looks for the next program before it sleeps. */
-const idleSpins = 2000;
+/**
+ * How often an idle worker looks for the next program before it sleeps: 0.3 ms, in which most programs of a loop follow. To
+ * wake it takes 0.05 to 0.3 ms, as long as many programs.
+ */
+const idleSpins = 40_000;
 /** How often the main thread looks whether all workers left a program before it sleeps. */
 const leaveSpins = 2000;
 /** Most milliseconds that one sleep of the main thread takes. */
