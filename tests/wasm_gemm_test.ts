@@ -478,6 +478,38 @@ Deno.test("gemm: long sums keep their digits", () => {
   }
 });
 
+Deno.test("gemm: sums of a block are sums of shorter ones", () => {
+  // The first fits one block of an outer plan, the second a strip plan, the third a dot plan.
+  for (
+    const [m, n, k, b] of [
+      [48, 64, 300, dense(1, 300, 64)],
+      [2, 512, 2000, dense(1, 2000, 512)],
+      [6, 6, 4000, transposed(1, 4000, 6)],
+    ] as const
+  ) {
+    for (const relaxed of [true, false]) {
+      const product: Product = {
+        dtype: "float32",
+        a: dense(1, m, k),
+        b,
+        c: dense(1, m, n),
+        relaxed,
+      };
+      const prepared = prepare(product);
+      const random = randomNumbers(5);
+      for (const array of [prepared.a, prepared.b]) {
+        for (let i = 0; i < array.length; i++) array[i] = (random() + 1) / 2;
+      }
+      const { value } = referenceProduct(product, prepared.a, prepared.b, prepared.c);
+      prepared.run();
+      let squares = 0;
+      value.forEach((x, i) => squares += ((prepared.c[i] - x) / x) ** 2);
+      const error = Math.sqrt(squares / value.length);
+      assert(error < 1.5e-7, `relative error ${error} of ${m} x ${n} x ${k}`);
+    }
+  }
+});
+
 Deno.test("gemm: equal shapes share their code, and sizes are checked", () => {
   const module = new ModuleBuilder();
   module.importMemory("env", "memory", 1, 1, false);

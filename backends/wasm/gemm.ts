@@ -7,8 +7,8 @@
  * "Anatomy of High-Performance Matrix Multiplication" (2008): panels of A are packed for the
  * second-level cache, one panel of B for the first, and a microkernel keeps a tile of C in registers.
  *
- * Sums over k are cut into blocks of about 300 (the microkernel's registers), whose sums are added
- * with compensation when there are many.
+ * Sums over k are cut into blocks of about 300 and those into chains of 96 in the microkernel's registers; the sums of blocks
+ * are added with compensation when there are many.
  */
 import type { FunctionReference, ModuleBuilder } from "./assembler.ts";
 import { gemmDescriptor, rolesOf } from "./gemm_descriptor.ts";

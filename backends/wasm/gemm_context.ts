@@ -43,9 +43,10 @@ export interface UnitContext {
   readonly depth: Local;
   readonly first: Local;
   readonly last: Local;
-  /** Scratch: packed A, the panel of B, and tiles. */
+  /** Scratch: packed A, the panel of B, a tile for the microkernel, and tiles. */
   readonly aPanels: Local;
   readonly bPanel: Local;
+  readonly chains: Local;
   readonly tiles: Local;
   readonly aPointer: Local;
   readonly tile: Local;

@@ -231,6 +231,7 @@ function emitPaddedPanel(
   const call = (rows: number) => {
     emitRows(context, rows);
     f.get(context.bPointer).get(context.depth).get(context.tile).get(context.first);
+    if (output !== "tile") f.get(context.chains);
     const a = plan.directA ? "direct" : "packed";
     f.call(outerMicrokernel(module, functions, numeric, { rows, vectors, a, b: "packed", output }));
   };
@@ -365,6 +366,7 @@ function emitVectorPanel(
     } else {
       f.get(context.tile).get(context.first);
     }
+    if (output !== "tile") f.get(context.chains);
     const a = plan.directA ? "direct" : "packed";
     f.call(outerMicrokernel(module, functions, numeric, { rows, vectors, a, b, output }));
   };

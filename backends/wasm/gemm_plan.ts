@@ -44,7 +44,8 @@ export function planGemm(shape: GemmShape): GemmPlan {
   const columns = outer
     ? equalSplit(n, vectors, side.columnVectors)
     : balancedSplit(n, best.columnLimit ?? 1);
-  const blockTarget = outer ? 320 : 4096;
+  // A block of dot products ends with sums across lanes; where rows stream past a vector, that would interrupt reading.
+  const blockTarget = outer ? 320 : Math.min(m, n) === 1 ? 4096 : 512;
   const depthBlock = roundUp(Math.ceil(k / Math.ceil(k / blockTarget)), 16);
   const depthBlocks = Math.ceil(k / depthBlock);
   const cut = cutIntoTasks(shape.batch, lanes, {

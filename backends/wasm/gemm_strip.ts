@@ -77,22 +77,23 @@ function stripMicrokernel(
         sums.forEach((row, i) => {
           for (let j = 0; j < vectors; j++) body(row[j], targets[i], j);
         });
-      each((sum, target, j) => {
-        locate(target, j);
-        emitLoadLanes(f, numeric, address, sum, lanes);
-      });
       sources.forEach((source, d) => {
         if (!held) factors.forEach((factor, i) => loadFactor(d, i, factor));
         for (let j = 0; j < vectors; j++) {
           locate(source, j);
           emitLoadLanes(f, numeric, address, right, lanes);
           sums.forEach((row, i) => {
-            emitMultiplyAdd(f, numeric, held ? factors[d] : factors[i], right, row[j]);
+            const factor = held ? factors[d] : factors[i];
+            if (d === 0) f.get(factor).get(right).op(numeric.multiply).set(row[j]);
+            else emitMultiplyAdd(f, numeric, factor, right, row[j]);
           });
         }
       });
+      // Added to C when they are complete: sums of eight, then one of those, have smaller errors than one long sum.
       each((sum, target, j) => {
         locate(target, j);
+        emitLoadLanes(f, numeric, address, right, lanes);
+        f.get(sum).get(right).op(numeric.add).set(sum);
         emitStoreLanes(f, numeric, address, 0, sum, lanes);
       });
     };

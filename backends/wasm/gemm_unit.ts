@@ -59,21 +59,27 @@ export function emitDotBlock(context: UnitContext): void {
 export function scratchLayout(
   plan: GemmPlan,
   numeric: Numeric,
-): { bPanel: number; tiles: number; total: number } {
+): { bPanel: number; chains: number; tiles: number; total: number } {
   const align = (bytes: number) => Math.ceil(bytes / 64) * 64;
   const panelsIn = (split: Split, blocks: number) => Math.ceil(split.panels / blocks);
   if (plan.kind === "strip") {
-    return { bPanel: 0, tiles: 0, total: align(plan.rows.size * stripDepth * numeric.bytes) };
+    return {
+      bPanel: 0,
+      chains: 0,
+      tiles: 0,
+      total: align(plan.rows.size * stripDepth * numeric.bytes),
+    };
   }
-  if (plan.kind === "taps") return { bPanel: 0, tiles: 0, total: 0 };
+  if (plan.kind === "taps") return { bPanel: 0, chains: 0, tiles: 0, total: 0 };
   const rowPanels = panelsIn(plan.rows, plan.rowBlocks);
   const columnPanels = panelsIn(plan.columns, plan.columnBlocks);
   const depth = plan.depthBlock * numeric.bytes;
   const outer = plan.kind === "outer";
   const bPanel = outer ? align(rowPanels * plan.rows.largest * depth) : 0;
-  const tiles = bPanel + (outer ? align(packedColumnPanels(plan) * bPanelBytes(plan)) : 0);
+  const chains = bPanel + (outer ? align(packedColumnPanels(plan) * bPanelBytes(plan)) : 0);
+  const tiles = chains + (outer ? align(tileBytes(plan, numeric.lanes)) : 0);
   const count = plan.depthBlocks === 1 ? 1 : rowPanels * columnPanels;
-  return { bPanel, tiles, total: tiles + align(count * tileBytes(plan, numeric.lanes)) };
+  return { bPanel, chains, tiles, total: tiles + align(count * tileBytes(plan, numeric.lanes)) };
 }
 
 /** Emits the function (descriptor, scratch, unit) that computes one unit: a block of C and a part of k. */
@@ -118,6 +124,7 @@ export function unitFunction(
       last: integer(),
       aPanels: integer(),
       bPanel: integer(),
+      chains: integer(),
       tiles: integer(),
       aPointer: integer(),
       tile: integer(),
@@ -173,6 +180,7 @@ export function unitFunction(
     const layout = scratchLayout(plan, numeric);
     f.get(scratch).set(context.aPanels);
     f.get(scratch).i32(layout.bPanel).op("i32.add").set(context.bPanel);
+    f.get(scratch).i32(layout.chains).op("i32.add").set(context.chains);
     f.get(scratch).i32(layout.tiles).op("i32.add").set(context.tiles);
     emitFor(f, block, () => f.get(blockBegin), () => f.get(blockEnd), () => {
       f.get(block).i32(plan.depthBlock).op("i32.mul").set(context.depthStart);

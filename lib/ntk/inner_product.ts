@@ -6,9 +6,10 @@
 
 import type { PrimitiveParams } from "../base/primitives.ts";
 import { range } from "../base/shape.ts";
-import { add, mul, neg, reshape, sum, unpermute } from "../core/primitives/build.ts";
+import { mul, neg, reshape, sum, unpermute } from "../core/primitives/build.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { stepsBetween } from "../transforms/walk.ts";
+import { sumInPairs } from "./sum_in_pairs.ts";
 
 /** How many terms a sum is taken apart into at most. */
 const mostTerms = 256;
@@ -88,5 +89,5 @@ export function innerProduct(x: Tensor, vector: Tensor, weights: Tensor): Tensor
       }
     }
   }
-  return terms.reduce(add);
+  return sumInPairs(terms);
 }

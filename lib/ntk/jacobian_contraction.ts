@@ -12,6 +12,7 @@ import type { Tensor } from "../core/tensor.ts";
 import { jacrev } from "../transforms/jacrev.ts";
 import { vmap } from "../transforms/vmap.ts";
 import type { KernelProblem, VectorFunction } from "./problem.ts";
+import { sumInPairs } from "./sum_in_pairs.ts";
 
 /** For each parameter, the Jacobian [examples, traced, diagonal, full, parameter…] in the kernel's dtype. */
 function jacobians(
@@ -49,5 +50,5 @@ export function jacobianContraction(problem: KernelProblem): Tensor {
   const { f, f2, x1, x2, symmetric } = problem;
   const j1 = jacobians(problem, f, x1);
   const j2 = symmetric ? j1 : jacobians(problem, f2, x2);
-  return j1.map((j, i) => contract(j, j2[i])).reduce((a, b) => a.add(b));
+  return sumInPairs(j1.map((j, i) => contract(j, j2[i])));
 }

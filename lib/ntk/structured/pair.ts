@@ -20,6 +20,7 @@ import { apply } from "../../core/apply.ts";
 import { broadcast, permute, reshape, scale } from "../../core/primitives/build.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import type { OutputForm } from "../compute.ts";
+import { sumInPairs } from "../sum_in_pairs.ts";
 import { joinAxis, type Joint, type Side } from "./join.ts";
 import { axisLabels } from "./parts.ts";
 import { type Factor, type Label, Unstructured } from "./term.ts";
@@ -48,15 +49,12 @@ export function sumShares(
   shape: readonly number[],
   dtype: Tensor["dtype"],
 ): Tensor | null {
-  const groups = new Map<string, Share>();
-  for (const share of shares) {
-    const key = share.repeats.join();
-    const known = groups.get(key);
-    const tensor = known === undefined ? share.tensor : known.tensor.add(share.tensor);
-    groups.set(key, { ...share, tensor });
-  }
-  const whole = [...groups.values()].map((share) => reshape(withRepeats(share, dtype), shape));
-  return whole.length === 0 ? null : whole.reduce((a, b) => a.add(b));
+  const groups = Map.groupBy(shares, ({ repeats }) => repeats.join());
+  const whole = [...groups.values()].map((group) => {
+    const tensor = sumInPairs(group.map((share) => share.tensor));
+    return reshape(withRepeats({ ...group[0], tensor }, dtype), shape);
+  });
+  return whole.length === 0 ? null : sumInPairs(whole);
 }
 
 /** Sets of labels that are the same. */
