@@ -19,4 +19,5 @@ export type { Shape } from "../lib/base/shape.ts";
 export type { Backend, DeviceBuffer, Executable, MemoryReport } from "../lib/compiler/backend.ts";
 export type { Program, ProgramNode } from "../lib/compiler/program.ts";
 export { referenceBackend } from "./reference/mod.ts";
+export { createTfjsBackend, type TfjsBackend, type TfjsBackendOptions } from "./tfjs/mod.ts";
 export { createWasmBackend, type WasmBackend, type WasmBackendOptions } from "./wasm/mod.ts";

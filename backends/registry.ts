@@ -10,13 +10,21 @@ import { referenceBackend } from "./reference/mod.ts";
 import { defaultWasmBackend } from "./wasm/mod.ts";
 
 /** Names of the backends that come with the package. */
-export type BackendName = "wasm" | "reference";
+export type BackendName = "wasm" | "reference" | "tfjs-wasm" | "tfjs-webgpu";
 
 /** How each is had: at once, or by a promise where it must be loaded or asked for first. */
 const makers: Record<BackendName, () => Backend | Promise<Backend>> = {
   wasm: defaultWasmBackend,
   reference: () => referenceBackend,
+  "tfjs-wasm": () => tfjs("wasm"),
+  "tfjs-webgpu": () => tfjs("webgpu"),
 };
+
+/** TensorFlow.js, whose module nobody else loads. */
+async function tfjs(backend: "wasm" | "webgpu"): Promise<Backend> {
+  const { createTfjsBackend } = await import("./tfjs/mod.ts");
+  return createTfjsBackend({ backend });
+}
 
 /** The names of all backends. */
 export const backendNames: readonly BackendName[] = Object.keys(makers) as BackendName[];

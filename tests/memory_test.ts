@@ -2,41 +2,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { createWasmBackend } from "../backends/wasm/mod.ts";
 import { empiricalNtk, setBackend, type Tensor, treeLeaves } from "../mod.ts";
+import { assertLevel, kernelBytes, loop } from "./helpers/memory_level.ts";
 import { smallNetworks, uniform } from "./helpers/small_networks.ts";
-
-const script = new URL("./helpers/memory_loop.ts", import.meta.url).pathname;
-const mebibyte = 2 ** 20;
-
-interface Run {
-  samples: { used: number; rss: number }[];
-  peak: number;
-}
-
-/** The loop in a process of its own, so that nothing else is counted. */
-async function loop(...args: (string | number)[]): Promise<Run> {
-  const output = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "--allow-read", script, ...args.map(String)],
-    stderr: "inherit",
-  }).output();
-  assertEquals(output.code, 0);
-  return JSON.parse(new TextDecoder().decode(output.stdout));
-}
-
-/** Throws where a run holds more than its first few kernels did, and some more that the engine collects late. */
-function assertLevel({ samples }: Run, kernels: number, kernelBytes: number): void {
-  assertEquals(samples.length, kernels);
-  const most = (key: "used" | "rss", from: number, to: number): number =>
-    Math.max(...samples.slice(from, to).map((sample) => sample[key]));
-  const [usedSlack, rssSlack] = [64 * mebibyte, 192 * mebibyte];
-  // What a leak of the kernels alone would add.
-  assert(kernels * kernelBytes > 1.5 * rssSlack);
-  const used = most("used", 0, kernels) - most("used", 0, 5);
-  assert(used <= usedSlack, `the backend holds ${used / mebibyte} MiB more`);
-  const rss = most("rss", 0, kernels) - most("rss", 0, 5);
-  assert(rss <= rssSlack, `the process holds ${rss / mebibyte} MiB more`);
-}
-
-const kernelBytes = (examples: number): number => 4 * (10 * examples) ** 2;
 
 Deno.test("200 kernels in a loop, never disposed of, hold the memory of the first few", async () => {
   // The results are dropped unread, so that nothing in the loop waits but the kernel itself.

@@ -7,7 +7,6 @@
 
 import { allocate, type DType, dtypeOf, dtypes, type TypedArray } from "../../lib/base/dtype.ts";
 import { BackendError } from "../../lib/base/errors.ts";
-import type { PrimitiveName } from "../../lib/base/primitives.ts";
 import { sizeOf } from "../../lib/base/shape.ts";
 import type {
   Backend,
@@ -15,54 +14,10 @@ import type {
   Executable,
   MemoryReport,
 } from "../../lib/compiler/backend.ts";
-import type { Program, ProgramNode } from "../../lib/compiler/program.ts";
-import { contractRules } from "./contract.ts";
-import { elementwiseRules } from "./elementwise.ts";
-import { indexingRules } from "./indexing.ts";
-import { movementRules } from "./movement.ts";
-import { randomRules } from "./random.ts";
-import { reduceRules } from "./reduce.ts";
-import type { Operand, Rules } from "./rule.ts";
-import { windowRules } from "./windows.ts";
-
-/** A leaf has no rule: its value comes from outside. */
-function neverExecuted(node: ProgramNode): never {
-  throw new BackendError(
-    `reference backend: a ${node.primitive} node cannot be executed; make it one of the program's inputs`,
-  );
-}
-
-/** One rule a primitive; a missing one does not compile. */
-const rules: Rules<PrimitiveName> = {
-  constant: neverExecuted,
-  placeholder: neverExecuted,
-  ...elementwiseRules,
-  ...movementRules,
-  ...reduceRules,
-  ...contractRules,
-  ...windowRules,
-  ...indexingRules,
-  ...randomRules,
-};
-
-/** Runs one node, and checks that its rule made what the node says. */
-function execute<P extends PrimitiveName>(
-  node: ProgramNode<P>,
-  inputs: readonly Operand[],
-): TypedArray {
-  const result = rules[node.primitive](node, inputs);
-  if (result.length !== sizeOf(node.shape) || dtypeOf(result) !== node.dtype) {
-    throw new BackendError(
-      `reference backend: ${node.primitive} gave ${result.length} elements of ${
-        dtypeOf(result)
-      }, but the ` +
-        `program says ${
-          sizeOf(node.shape)
-        } of ${node.dtype}; the program's shapes or dtypes are wrong`,
-    );
-  }
-  return result;
-}
+import { lastUses } from "../../lib/compiler/last_uses.ts";
+import type { Program } from "../../lib/compiler/program.ts";
+import { execute } from "./execute.ts";
+import type { Operand } from "./rule.ts";
 
 /** A buffer on the host. */
 class ReferenceBuffer implements DeviceBuffer {
@@ -103,14 +58,6 @@ class MemoryMeter implements MemoryReport {
     this.used += bytes;
     this.peak = Math.max(this.peak, this.used);
   }
-}
-
-/** For each node, the last node that reads it; the number of nodes for outputs, which must stay. */
-function lastUses(program: Program): number[] {
-  const last = program.nodes.map((_, i) => i);
-  program.nodes.forEach((node, i) => node.inputs.forEach((input) => last[input] = i));
-  program.outputs.forEach((output) => last[output] = program.nodes.length);
-  return last;
 }
 
 /** The backend's state is its memory meter; nothing is shared between two of them. */

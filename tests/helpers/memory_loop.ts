@@ -2,11 +2,19 @@
  * A long run, as a script of its own: kernels of fresh examples, dropped without `dispose`. Prints what the backend and the
  * process hold after each.
  *
- * Arguments: the method, how many kernels, how many examples, "read" to read each kernel.
+ * Arguments: the method, how many kernels, how many examples, "read" to read each kernel or "drop" not to, the name
+ * of a backend.
  */
 import { currentBackend } from "../../backends/registry.ts";
 import { Conv2d, functionalCall, Linear, Module } from "../../lib/nn/mod.ts";
-import { empiricalNtk, type NtkMethod, type Tensor, tensor } from "../../mod.ts";
+import {
+  type BackendName,
+  empiricalNtk,
+  type NtkMethod,
+  setBackend,
+  type Tensor,
+  tensor,
+} from "../../mod.ts";
 
 class Network extends Module {
   conv1 = new Conv2d(1, 4, 3);
@@ -19,7 +27,8 @@ class Network extends Module {
   }
 }
 
-const [method, kernels, examples, read] = Deno.args;
+const [method, kernels, examples, read, backend = "wasm"] = Deno.args;
+await setBackend(backend as BackendName);
 const net = new Network();
 const params = net.namedParameters();
 const f = (p: typeof params, x: Tensor): Tensor =>

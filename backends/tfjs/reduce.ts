@@ -1,0 +1,110 @@
+/**
+ * Reductions and running sums.
+ *
+ * @module
+ */
+
+import { range, sizeOf } from "../../lib/base/shape.ts";
+import type { ProgramNode } from "../../lib/compiler/program.ts";
+import { inSignedOrder } from "./elementwise.ts";
+import { padAlong } from "./movement.ts";
+import type { TensorInfo } from "./load.ts";
+import type { Operations } from "./operations.ts";
+import type { Rule, Rules } from "./rule.ts";
+import type { Value } from "./value.ts";
+
+/** The tensor as a matrix whose rows are reduced. */
+function rowsOf(x: TensorInfo, axes: readonly number[], on: Operations): TensorInfo {
+  const kept = range(x.shape.length).filter((axis) => !axes.includes(axis));
+  const moved = on.transpose(x, [...kept, ...axes]);
+  const size = sizeOf(axes.map((axis) => x.shape[axis]));
+  return on.reshape(moved, [sizeOf(kept.map((axis) => x.shape[axis])), size]);
+}
+
+/** A kernel along rows; what it gives for rows without elements. */
+function reduceRows(
+  kernel: string,
+  rows: TensorInfo,
+  empty: number,
+  on: Operations,
+): TensorInfo {
+  const [count, size] = rows.shape;
+  if (count === 0) return on.empty([0], rows.dtype);
+  if (size === 0) return on.fill([count], rows.dtype, empty);
+  if (size === 1) return on.reshape(rows, [count]);
+  const attrs = { axis: [1], reductionIndices: [1], keepDims: false };
+  return on.kernels.call(kernel, { x: rows }, attrs);
+}
+
+function extremes(kernel: string, bool: string): Rule<"reduceMax" | "reduceMin"> {
+  return ({ shape, dtype, params: { axes } }, [x], on) => {
+    const rows = rowsOf(inSignedOrder(on.dense(x), dtype, on), axes, on);
+    const found = reduceRows(dtype === "bool" ? bool : kernel, rows, 0, on);
+    return on.reshape(inSignedOrder(found, dtype, on), shape);
+  };
+}
+
+/** Whether a tensor has a NaN; without reading it, it may have one. */
+function mayHaveNaN(x: TensorInfo, on: Operations): boolean {
+  if (x.dtype !== "float32") return false;
+  const elements = on.kernels.backend.typedArrayFromHeap?.(x);
+  return elements === undefined || elements.some(Number.isNaN);
+}
+
+/** The first index of the best element of each row. Kernels pass over NaN, which is the best of all. */
+function firstBest(kernel: "ArgMax" | "ArgMin"): Rule<"argmax" | "argmin"> {
+  return (
+    { shape, params: { axis } }: ProgramNode<"argmax" | "argmin">,
+    [x]: readonly Value[],
+    on,
+  ) => {
+    if (sizeOf(shape) === 0) return on.empty(shape, "int32");
+    const dense = on.dense(x);
+    const ordered = dense.dtype === "bool"
+      ? on.cast(dense, "int32")
+      : inSignedOrder(dense, x.dtype, on);
+    const rows = rowsOf(ordered, [axis], on);
+    const best = on.kernels.call(kernel, { x: rows }, { axis: 1 });
+    if (!mayHaveNaN(rows, on)) return on.reshape(best, shape);
+    const isNaN = on.cast(on.isNaN(rows), "int32");
+    const first = on.kernels.call("ArgMax", { x: isNaN }, { axis: 1 });
+    const some = on.kernels.call("Max", { x: isNaN }, { reductionIndices: [1], keepDims: false });
+    return on.reshape(on.select(on.cast(some, "bool"), first, best), shape);
+  };
+}
+
+/** Rows longer than this are summed in two steps, as kernels add one element after the other. */
+const longRow = 256;
+
+/** Sums of rows: of parts of about the square root of their length, then of the parts' sums. */
+export function sumRows(rows: TensorInfo, on: Operations): TensorInfo {
+  const [count, size] = rows.shape;
+  if (rows.dtype !== "float32" || size <= longRow) return reduceRows("Sum", rows, 0, on);
+  const part = Math.ceil(Math.sqrt(size));
+  const parts = Math.ceil(size / part);
+  const padded = padAlong(rows, 1, [0, parts * part - size], 0, on);
+  const sums = reduceRows("Sum", on.reshape(padded, [count * parts, part]), 0, on);
+  return reduceRows("Sum", on.reshape(sums, [count, parts]), 0, on);
+}
+
+/** Reductions, and cumsum. */
+export const reduceRules: Rules<
+  "reduceSum" | "reduceProd" | "reduceMax" | "reduceMin" | "argmax" | "argmin" | "cumsum"
+> = {
+  reduceSum: ({ shape, params: { axes } }, [x], on) =>
+    on.reshape(sumRows(rowsOf(on.dense(x), axes, on), on), shape),
+  reduceProd: ({ shape, params: { axes } }, [x], on) =>
+    on.reshape(reduceRows("Prod", rowsOf(on.dense(x), axes, on), 1, on), shape),
+  reduceMax: extremes("Max", "Any"),
+  reduceMin: extremes("Min", "All"),
+  argmax: firstBest("ArgMax"),
+  argmin: firstBest("ArgMin"),
+  cumsum: ({ shape, params: { axis, reverse } }, [x], on) => {
+    const dense = on.dense(x);
+    if (sizeOf(shape) === 0) return dense;
+    const outer = sizeOf(shape.slice(0, axis));
+    const rows = on.reshape(dense, [outer, shape[axis], sizeOf(shape.slice(axis + 1))]);
+    const sums = on.kernels.call("Cumsum", { x: rows }, { axis: 1, exclusive: false, reverse });
+    return on.reshape(sums, shape);
+  },
+};

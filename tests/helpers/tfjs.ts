@@ -1,0 +1,21 @@
+/**
+ * TensorFlow.js for tests: its packages come from npm, and WebGPU needs an adapter.
+ *
+ * @module
+ */
+
+import { createTfjsBackend, type TfjsBackend } from "../../backends/tfjs/mod.ts";
+
+/**
+ * The backend, or null where this machine cannot have it, after saying so. Where `CI` is set everything must be there, and
+ * what is missing is an error.
+ */
+export async function tfjsBackend(backend: "wasm" | "webgpu"): Promise<TfjsBackend | null> {
+  try {
+    return await createTfjsBackend({ backend });
+  } catch (error) {
+    if (Deno.env.get("CI")) throw error;
+    console.warn(`Left out: the tests of TensorFlow.js on ${backend}. ${error}`);
+    return null;
+  }
+}

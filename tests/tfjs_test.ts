@@ -1,0 +1,182 @@
+/**
+ * TensorFlow.js as a backend, on WebAssembly: the conformance suite, the golden kernels, and memory.
+ *
+ * Where its packages cannot be had, these tests say so and are ignored.
+ *
+ * @module
+ */
+
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { startTfjs } from "../backends/tfjs/load.ts";
+import { createTfjsBackend } from "../backends/tfjs/mod.ts";
+import { methodNames } from "../lib/ntk/methods.ts";
+import { functionalCall, type Layer } from "../lib/nn/mod.ts";
+import {
+  ArgumentError,
+  BackendError,
+  empiricalNtk,
+  random,
+  realize,
+  setBackend,
+  type Tensor,
+  tensor,
+  treeMap,
+} from "../mod.ts";
+import { ProgramBuilder } from "./helpers/conformance_builder.ts";
+import { conformanceGroups } from "./helpers/conformance_cases.ts";
+import { type ConformanceCase, runConformance, type Tolerance } from "./helpers/conformance_run.ts";
+import { assertNear, goldenNames, loadGolden } from "./helpers/golden.ts";
+import { assertLevel, kernelBytes, loop } from "./helpers/memory_level.ts";
+import { smallNetworks } from "./helpers/small_networks.ts";
+import { tfjsBackend } from "./helpers/tfjs.ts";
+
+const tfjs = await tfjsBackend("wasm");
+const ignore = tfjs === null;
+
+/** Cases that pass with another tolerance, and why. None is left out. */
+const lessExact: Readonly<Record<string, { readonly why: string; readonly tolerance: Tolerance }>> =
+  {
+    "sigmoid: float32 sweep and special values": {
+      why: "the kernel's results below the smallest normal number are 0",
+      tolerance: { kind: "scale", factor: 4 },
+    },
+  };
+
+function adapt(entry: ConformanceCase): ConformanceCase {
+  const { tolerance } = lessExact[entry.name] ?? entry;
+  return { ...entry, tolerance };
+}
+
+for (const [group, cases] of conformanceGroups()) {
+  Deno.test({ name: `conformance: tfjs wasm: ${group}`, ignore }, async () => {
+    const failures = await runConformance(tfjs!, cases.map(adapt));
+    assertEquals(
+      failures.slice(0, 5).map((failure) => `${failure.name}: ${failure.message}`),
+      [],
+      `${failures.length} of ${cases.length} cases`,
+    );
+  });
+}
+
+Deno.test("the list of less exact cases names cases", () => {
+  const names = new Set([...conformanceGroups().values()].flat().map(({ name }) => name));
+  assertEquals(Object.keys(lessExact).filter((name) => !names.has(name)), []);
+});
+
+function single(net: Layer): (params: Record<string, Tensor>, x: Tensor) => Tensor {
+  return (params, x) => functionalCall(net, params, x.unsqueeze(0)).squeeze(0);
+}
+
+for (const name of goldenNames) {
+  for (const method of methodNames) {
+    Deno.test({ name: `${name}: empiricalNtk by ${method} on tfjs wasm`, ignore }, async () => {
+      const { net, x1, x2, ntk } = await loadGolden(name, "float32");
+      const params = net.namedParameters();
+      const kernel = await empiricalNtk(single(net), params, x1, x2, { method, backend: tfjs! });
+      await assertNear(kernel, ntk, 2e-6);
+    });
+  }
+}
+
+Deno.test({ name: "tfjs wasm: chosen by name, it draws the same numbers", ignore }, async () => {
+  const draw = () => random.uniform(random.randomKey(7), [33]).data();
+  const expected = await draw();
+  await setBackend("tfjs-wasm");
+  try {
+    assertEquals(await draw(), expected);
+  } finally {
+    await setBackend("wasm");
+  }
+});
+
+Deno.test(
+  { name: "tfjs wasm: a kernel that is disposed of leaves nothing behind", ignore },
+  async () => {
+    const { backend: kernels } = await startTfjs("wasm");
+    for (const name of ["convolutions with pooling", "examples as a tree of two tensors"]) {
+      const { f, ...double } = smallNetworks[name];
+      const { params, x1, x2 } = await realize(treeMap((x) => x.to("float32"), double));
+      for (const method of methodNames) {
+        for (const compute of ["full", "trace", "diagonal"] as const) {
+          const options = { method, compute, check: true, backend: tfjs! };
+          const kernelOnce = async (): Promise<[number, number]> => {
+            (await empiricalNtk(f, params, x1, x2, options)).dispose();
+            return [tfjs!.memory().used, kernels.numDataIds()];
+          };
+          // The first moves parameters and examples to the backend.
+          const held = await kernelOnce();
+          for (let i = 0; i < 3; i++) {
+            assertEquals(await kernelOnce(), held, `${name}, ${method}, ${compute}`);
+          }
+        }
+      }
+    }
+  },
+);
+
+Deno.test(
+  { name: "tfjs wasm: 200 kernels, never disposed of, hold their memory", ignore },
+  async () => {
+    const run = await loop("jacobian-contraction", 200, 64, "drop", "tfjs-wasm");
+    assertLevel(run, 200, kernelBytes(64));
+  },
+);
+
+Deno.test({ name: "tfjs wasm: a node that fails leaves nothing behind", ignore }, async () => {
+  const { backend: kernels } = await startTfjs("wasm");
+  const builder = new ProgramBuilder();
+  const x = builder.input([100], "float32");
+  const y = builder.add("exp", {}, builder.add("tanh", {}, x));
+  const nowhere = builder.add("placeholder", { shape: [100], dtype: "float32" });
+  const program = builder.build(builder.add("add", {}, y, nowhere), y);
+  const input = tfjs!.upload(new Float32Array(100), "float32");
+  const held = [tfjs!.memory().used, kernels.numDataIds()];
+  const executable = tfjs!.compile(program);
+  assertThrows(() => executable.run([input]), BackendError, "placeholder");
+  assertEquals([tfjs!.memory().used, kernels.numDataIds()], held);
+  input.dispose();
+});
+
+Deno.test({ name: "tfjs wasm: a tensor that is too large is refused", ignore }, () => {
+  const builder = new ProgramBuilder();
+  const x = builder.input([2 ** 15, 1], "float32");
+  const y = builder.input([1, 2 ** 15], "float32");
+  const product = { lhsBatch: [], rhsBatch: [], lhsContract: [1], rhsContract: [0] };
+  const program = builder.build(builder.add("dotGeneral", product, x, y));
+  assertThrows(() => tfjs!.compile(program), BackendError, "fewer examples");
+});
+
+Deno.test({ name: "tfjs wasm: float64 is refused", ignore }, async () => {
+  await setBackend("tfjs-wasm");
+  try {
+    const x = tensor([1, 2], { dtype: "float64" });
+    await assertRejects(() => x.add(1).data(), BackendError, "no float64");
+    const y = tensor([1, 2]).to("float64").add(1);
+    await assertRejects(() => y.data(), BackendError, "no float64");
+  } finally {
+    await setBackend("wasm");
+  }
+});
+
+Deno.test(
+  { name: "tfjs wasm: a buffer of another backend, and one that was disposed of", ignore },
+  () => {
+    const builder = new ProgramBuilder();
+    const x = builder.input([2], "float32");
+    const executable = tfjs!.compile(builder.build(builder.add("neg", {}, x)));
+    const buffer = tfjs!.upload(Float32Array.of(1, 2), "float32");
+    assertThrows(() => executable.run([]), BackendError, "takes 1 inputs");
+    const other = tfjs!.upload(Float32Array.of(1, 2, 3), "float32");
+    assertThrows(() => executable.run([other]), BackendError, "should be 2 elements");
+    other.dispose();
+    other.dispose();
+    buffer.dispose();
+    assertThrows(() => executable.run([buffer]), BackendError, "after it was disposed");
+    assertThrows(() => tfjs!.upload(Int32Array.of(1), "float32"), BackendError, "Float32Array");
+  },
+);
+
+Deno.test("createTfjsBackend: options are checked", () => {
+  assertThrows(() => createTfjsBackend({ backend: "cpu" as "wasm" }), ArgumentError, '"cpu"');
+  assertThrows(() => createTfjsBackend({ backend: "wasm", threads: 0 }), ArgumentError, "threads");
+});
