@@ -109,6 +109,40 @@ function windowOf(kernel: ContractKernel, bytes: number): Window | undefined {
   return undefined;
 }
 
+/** The same contraction with its sides exchanged: Cᵀ = Bᵀ · Aᵀ. */
+function exchanged(kernel: ContractKernel): ContractKernel {
+  const { batch, m, n, k, a, b, out } = kernel;
+  const turned = (view: View, first: number, second: number): View => {
+    const split = batch.length + first;
+    const [shared, left, right] = [
+      view.strides.slice(0, batch.length),
+      view.strides.slice(batch.length, split),
+      view.strides.slice(split, split + second),
+    ];
+    return { ...view, strides: [...shared, ...right, ...left] };
+  };
+  return {
+    ...kernel,
+    m: n,
+    n: m,
+    a: turned(b, k.length, n.length),
+    b: turned(a, m.length, k.length),
+    out: turned(out, m.length, n.length),
+  };
+}
+
+/** The contraction with its sides as convolutions have them, and what makes it one; or as it is. */
+function orient(
+  kernel: ContractKernel,
+  bytes: number,
+): { kernel: ContractKernel; window: Window | undefined } {
+  for (const way of [kernel, exchanged(kernel)]) {
+    const window = windowOf(way, bytes);
+    if (window !== undefined) return { kernel: way, window };
+  }
+  return { kernel, window: undefined };
+}
+
 /**
  * Emits a contraction.
  *
@@ -116,15 +150,17 @@ function windowOf(kernel: ContractKernel, bytes: number): Window | undefined {
  */
 export function emitContract(
   module: ModuleBuilder,
-  kernel: ContractKernel,
+  given: ContractKernel,
   relaxed: boolean,
   cache: GemmCache,
 ): EmittedContract {
-  const { dtype, batch, m, n, k } = kernel;
+  const { dtype } = given;
   if (dtype !== "float32" && dtype !== "float64") {
     throw new BackendError(`wasm: a contraction of ${dtype}; expected float32 or float64`);
   }
   const bytes = storageBytes(dtype);
+  const { kernel, window } = orient(given, bytes);
+  const { batch, m, n, k } = kernel;
   const axes = (view: View, ...lists: (readonly number[])[]): number[][] => {
     let at = 0;
     return lists.map((dims) => view.strides.slice(at, at += dims.length));
@@ -141,7 +177,7 @@ export function emitContract(
     a: { rows: axisLayout(m, a[1]), columns: axisLayout(k, a[2]) },
     b: { rows: axisLayout(k, b[1]), columns: axisLayout(n, b[2]) },
     c: { rows: axisLayout(m, c[1]), columns: axisLayout(n, c[2]) },
-    window: windowOf(kernel, bytes),
+    window,
     accumulate: false,
     relaxed,
   }, cache);
