@@ -1,6 +1,8 @@
 /** What structured derivatives never make: sizes and operations of the kernel's program. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import { countOperations } from "../lib/compiler/print.ts";
+import type { Program } from "../lib/compiler/program.ts";
+import type { NtkMethod } from "../lib/ntk/methods.ts";
 import { kernelProblem } from "../lib/ntk/problem.ts";
 import { planStructured } from "../lib/ntk/structured/structured_derivatives.ts";
 import { computes } from "../lib/ntk/compute.ts";
@@ -94,6 +96,41 @@ Deno.test("one wide layer: nothing is larger than the layer for all examples and
   const [a, b] = [kernel.dataSync(), other.dataSync()];
   const largest = Math.max(...b.map(Math.abs));
   a.forEach((value, i) => assert(Math.abs(value - b[i]) <= 1e-6 * largest, `${value}, ${b[i]}`));
+});
+
+Deno.test("both sets of examples pass through large weights together", async () => {
+  const wide: KernelCase["f"] = ({ u, v, w, table }, { a, t }) =>
+    w.matmul(v.matmul(u.matmul(a).tanh()).add(take(table, t).sum(0)).tanh());
+  const size = 64;
+  const params = {
+    u: uniform(size, 3),
+    v: uniform(size, size),
+    w: uniform(2, size),
+    table: uniform(1000, size),
+  };
+  const examples = (n: number, first: "a" | "t") =>
+    first === "a" ? { a: uniform(n, 3), t: tokens(n, 4) } : { t: tokens(n, 4), a: uniform(n, 3) };
+  // The second names its tensors in another order.
+  const few = { f: wide, params, x1: examples(3, "a"), x2: examples(2, "t") };
+  const many = { ...few, x1: examples(70, "a"), x2: examples(60, "t") };
+  const readers = ({ nodes }: Program): number =>
+    nodes.filter(({ primitive, inputs }) =>
+      primitive === "dotGeneral" &&
+      inputs.some((id) => nodes[id].shape.join() === `${size},${size}`)
+    ).length;
+  // Forward and backward for both sets, and once for both together.
+  assertEquals(readers(kernelProgram(many, method)), 4);
+  assertEquals(readers(kernelProgram(few, method)), 2);
+  for (const compute of computes) {
+    const kernels = await Promise.all(
+      [method, "jacobian-contraction"].map((name) =>
+        empiricalNtk(wide, params, few.x1, few.x2, { method: name as NtkMethod, compute })
+      ),
+    );
+    const [ours, others] = await Promise.all(kernels.map((kernel) => kernel.data()));
+    const largest = Math.max(...[...others].map(Math.abs));
+    others.forEach((value, i) => assertAlmostEquals(ours[i] / largest, value / largest, 1e-6));
+  }
 });
 
 Deno.test("the slices of a fused projection do not meet, and cost what three projections cost", () => {

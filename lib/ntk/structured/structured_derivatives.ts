@@ -5,7 +5,9 @@
  */
 
 import { zeros } from "../../core/operations/creation.ts";
+import { concat } from "../../core/operations/shapes.ts";
 import type { Tensor } from "../../core/tensor.ts";
+import { flattenTree, leavesLike, unflattenTree } from "../../core/tree.ts";
 import { jacobianContraction } from "../jacobian_contraction.ts";
 import { type KernelProblem, withParameters } from "../problem.ts";
 import { denseKernelWork } from "./cost.ts";
@@ -13,7 +15,7 @@ import { type Side, withFreshLabels } from "./join.ts";
 import { type PairPlan, planPair, productsWork, sumShares } from "./pair.ts";
 import { stackUses } from "./stack.ts";
 import { Unstructured } from "./term.ts";
-import { type StructuredJacobians, structuredJacobians } from "./uses.ts";
+import { someExamples, type StructuredJacobians, structuredJacobians } from "./uses.ts";
 
 /** How the kernel is computed. */
 export interface StructuredPlan {
@@ -49,11 +51,35 @@ const mostElements = 1 << 26;
 /** More pairs of uses than this are not worth their structure. */
 const mostPairs = 512;
 
-/** The structured Jacobians of both sets of examples; x1 with itself has one. */
+/**
+ * The structured Jacobians of both sets of examples. x1 with itself has one; those of two sets may be parts of one, with
+ * the same labels of outputs.
+ */
 function bothJacobians(problem: KernelProblem): [StructuredJacobians, StructuredJacobians] {
-  const { f, f2, x1, x2, symmetric } = problem;
+  const { f, f2, x1, x2, symmetric, n1, n2 } = problem;
   const first = structuredJacobians(problem, f, x1);
-  return [first, symmetric ? first : structuredJacobians(problem, f2, x2)];
+  if (symmetric) return [first, first];
+  if (f !== f2 || !weightsDominate(problem, first)) {
+    return [first, structuredJacobians(problem, f2, x2)];
+  }
+  const { leaves, structure } = flattenTree(x1, "empiricalNtk");
+  const others = leavesLike(x2, structure, "empiricalNtk");
+  const joined = unflattenTree(structure, leaves.map((x, i) => concat([x, others[i]], 0)));
+  const both = structuredJacobians(problem, f, joined);
+  return [someExamples(both, 0, n1), someExamples(both, n1, n2)];
+}
+
+/**
+ * Whether the parameters are larger than all that is computed from them: the time then goes into reading them, and one pass
+ * through the network for both sets of examples reads them once.
+ */
+function weightsDominate(
+  { params, n1, n2, outputSize }: KernelProblem,
+  { steps, fixed }: StructuredJacobians,
+): boolean {
+  const weights = params.reduce((n, { size }) => n + size, 0);
+  const computed = steps.reduce((n, { output }) => n + (fixed.has(output) ? 0 : output.size), 0);
+  return weights > (n1 + n2) * (1 + outputSize) * computed;
 }
 
 function sidesOf({ parameters, example, outputs }: StructuredJacobians, i: number): Side[] {
@@ -73,9 +99,10 @@ export function planStructured(problem: KernelProblem): StructuredPlan {
 function makePlan(problem: KernelProblem): StructuredPlan {
   const [first, second] = bothJacobians(problem);
   const { n1, n2, outputSize, params, form, dtype } = problem;
+  const shared = first.outputs === second.outputs;
   const parameters = params.map((parameter, i): ParameterPlan => {
     const left = sidesOf(first, i);
-    const right = sidesOf(second, i).map((side) => first === second ? withFreshLabels(side) : side);
+    const right = sidesOf(second, i).map((side) => shared ? withFreshLabels(side) : side);
     const uses = left.length;
     const opaque = first.parameters[i].opaque ?? second.parameters[i].opaque;
     const contraction = denseKernelWork(problem, first, second, i);

@@ -6,7 +6,7 @@
 
 import { apply } from "../../core/apply.ts";
 import { eye } from "../../core/operations/creation.ts";
-import { moveAxis } from "../../core/primitives/build.ts";
+import { moveAxis, sliceAxis } from "../../core/primitives/build.ts";
 import type { Batched } from "../../core/primitives/rule.ts";
 import type { Operation, Tensor } from "../../core/tensor.ts";
 import { flattenTree, unflattenTree } from "../../core/tree.ts";
@@ -14,6 +14,7 @@ import { batchSteps } from "../../transforms/vmap.ts";
 import { record, type Step, stepsBetween } from "../../transforms/walk.ts";
 import type { KernelProblem, VectorFunction } from "../problem.ts";
 import {
+  changeLabel,
   type Factor,
   factorOf,
   type Label,
@@ -203,5 +204,29 @@ export function structuredJacobians(
     steps: all,
     aliases,
     fixed,
+  };
+}
+
+/** The Jacobians on some of the examples: `count` from `start` on. */
+export function someExamples(
+  whole: StructuredJacobians,
+  start: number,
+  count: number,
+): StructuredJacobians {
+  const example: Label = { size: count };
+  return {
+    ...whole,
+    example,
+    parameters: whole.parameters.map(({ terms, opaque }) => ({
+      terms: terms.map((term) =>
+        changeLabel(
+          term,
+          whole.example,
+          example,
+          (tensor, axis) => sliceAxis(tensor, axis, start, start + count),
+        )
+      ),
+      opaque,
+    })),
   };
 }
