@@ -2,7 +2,7 @@
  * Writes the function of one normalized loop kernel.
  *
  * Every instruction is emitted at the outermost loop in which it varies: so what a loop does not change is computed before
- * it. The vector dim's loop has up to three forms: several vectors a turn, one vector, and the lanes that are left.
+ * it.
  *
  * @module
  */
@@ -15,6 +15,7 @@ import { argumentsOf, product, reachable, stridesOf } from "./loop_normalize.ts"
 import { emitOperation, type LaneCount, pushConstant } from "./loop_operations.ts";
 import type { LoopPlan } from "./loop_plan.ts";
 import { Reducer } from "./loop_reduce.ts";
+import { emitVectorLoop } from "./loop_vector.ts";
 import type { LaneStyle } from "./math_lanes.ts";
 
 /** A reduced dim is written out, without a loop, where that makes at most so many instructions a vector. */
@@ -32,6 +33,8 @@ export class LoopEmitter {
   readonly #dimLevel: number[] = [];
   readonly #reducer: Reducer | null;
   readonly #resultNode: number;
+  /** The factors of the body's value where a sum takes it as fused multiply-adds, else null. */
+  readonly #factors: readonly [number, number] | null;
 
   constructor(
     readonly module: ModuleBuilder,
@@ -79,6 +82,7 @@ export class LoopEmitter {
     this.#reducer = kernel.reduce === null
       ? null
       : new Reducer(f, kernel.reduce, bodyType, this.lanes, plan.kind === "inner", plan.unroll);
+    this.#factors = style.fused && kernel.reduce === "sum" ? factorsOf(kernel) : null;
     const used = reachable(
       nodes,
       kernel.epilogue.length > 0 && kernel.reduce !== null
@@ -178,7 +182,7 @@ export class LoopEmitter {
       this.#emitTurned(scope, plan.across);
       return;
     }
-    this.#emitVectorLoop(scope, range, plan.unroll, (inside, unroll, valid) => {
+    emitVectorLoop(this.#cursors, scope, range, plan.unroll, (inside, unroll, valid) => {
       this.#emitLevel(inside, 2, this.bodyNodes, unroll, valid);
       this.#emitPoint(inside, unroll, valid);
     });
@@ -187,7 +191,7 @@ export class LoopEmitter {
   /** The loop over the vector dim, around squares along the dim across and what is left, one by one. */
   #emitTurned(scope: Scope, across: number): void {
     const size = this.kernel.dims[across];
-    this.#emitVectorLoop(scope, null, 1, (inside, _, valid) => {
+    emitVectorLoop(this.#cursors, scope, null, 1, (inside, _, valid) => {
       this.#emitLevel(inside, 2, this.bodyNodes, 1, valid);
       const column = new Scope(inside);
       const moving = this.#cursors.copy(column, inside, across);
@@ -240,16 +244,21 @@ export class LoopEmitter {
     const root = this.kernel.body.length - 1;
     if (i === plan.inner.length) {
       if (plan.kind === "inner") {
-        this.#emitVectorLoop(scope, null, plan.unroll, (inside, unroll, valid) => {
+        emitVectorLoop(this.#cursors, scope, null, plan.unroll, (inside, unroll, valid) => {
           this.#emitLevel(inside, this.#dimLevel[plan.vector], this.bodyNodes, unroll, valid);
           for (let u = 0; u < unroll; u++) {
+            if (this.#combineProduct(inside, u, valid)) continue;
             reducer.combine(u, this.#value(inside, root, u, valid), valid, () => {
               this.#cursors.pushIndex(inside, "position", u);
             });
           }
-        }, reducer.steps(this.#innerSteps(plan.inner.length)));
+        }, {
+          every: reducer.steps(this.#innerSteps(plan.inner.length)),
+          emit: () => reducer.flush(),
+        });
       } else {
         for (let u = 0; u < unroll; u++) {
+          if (this.#combineProduct(scope, u, valid)) continue;
           reducer.combine(u, this.#value(scope, root, u, valid), valid, () => {
             f.get(scope.address("position")).op("i32x4.splat");
           });
@@ -263,8 +272,9 @@ export class LoopEmitter {
     const moving = this.#cursors.copy(inside, scope, d);
     const step = reducer.steps(this.#innerSteps(i));
     if (
-      step === null && plan.kind === "outer" && i === plan.inner.length - 1 &&
-      size * this.bodyNodes.length <= longestTurns
+      step === null && plan.kind === "outer" &&
+      product(plan.inner.slice(i).map((d) => this.kernel.dims[d])) * this.bodyNodes.length <=
+        longestTurns
     ) {
       for (let turn = 0; turn < size; turn++) {
         const point = new Scope(inside);
@@ -302,6 +312,14 @@ export class LoopEmitter {
     });
   }
 
+  /** Adds the product of two factors to accumulator u, if the sum is of products and may round each once. */
+  #combineProduct(scope: Scope, u: number, valid: number): boolean {
+    if (this.#factors === null || this.plan.kind === "inner" && valid < this.lanes) return false;
+    const [a, b] = this.#factors.map((factor) => this.#value(scope, factor, u, valid));
+    this.#reducer!.multiplyAdd(u, a, b);
+    return true;
+  }
+
   /** Sizes of the reduced loops: the one at level i, and the product of those inside it. */
   #innerSteps(i: number): { size: number; inside: number; outside: number } {
     const { plan, kernel } = this;
@@ -314,91 +332,6 @@ export class LoopEmitter {
       inside: product(sizes.slice(i + 1)),
       outside: product(sizes.slice(0, i)),
     };
-  }
-
-  /**
-   * The loop over the vector dim: steps of several vectors, then single vectors, then the rest of a vector. `body` gets
-   * how many vectors it does and how many lanes of them count. `flushEvery` is a number of steps after which the
-   * reducer flushes.
-   */
-  #emitVectorLoop(
-    scope: Scope,
-    range: { first: Local; last: Local } | null,
-    unroll: number,
-    body: (scope: Scope, unroll: number, valid: number) => void,
-    flushEvery: number | null = null,
-  ): void {
-    const { f, lanes } = this;
-    const d = this.plan.vector;
-    const size = this.kernel.dims[d];
-    const inside = new Scope(scope);
-    const moving = this.#cursors.copy(inside, scope, d);
-    const counter = f.local("i32");
-    if (range === null) f.i32(0).set(counter);
-    else {
-      f.get(range.first).set(counter);
-      for (const cursor of moving) {
-        const local = inside.address(cursor.key);
-        f.get(local).get(range.first).i32(cursor.strides[d] | 0).op("i32.mul").op("i32.add").set(
-          local,
-        );
-      }
-    }
-    const step = (count: number) => {
-      body(new Scope(inside), count, lanes);
-      this.#cursors.move(inside, moving, d, count * lanes);
-      f.get(counter).i32(count * lanes).op("i32.add").set(counter);
-    };
-    /** Steps of `count` vectors while they fit before `limit`. */
-    const steps = (count: number, limit: () => void, atLeastOne: boolean) => {
-      f.block((done) => {
-        const width = count * lanes;
-        const fits = () => {
-          f.get(counter).i32(width).op("i32.add");
-          limit();
-          f.op("i32.le_s");
-        };
-        if (!atLeastOne) {
-          fits();
-          f.op("i32.eqz").brIf(done);
-        }
-        f.loop((again) => {
-          step(count);
-          fits();
-          f.brIf(again);
-        });
-      });
-    };
-    const pushSize = () => {
-      if (range === null) f.i32(size);
-      else f.get(range.last);
-    };
-    const width = unroll * lanes;
-    if (range === null && size >= lanes && size < 2 * lanes) step(1);
-    else if (unroll > 1 && size >= width) {
-      const runs = Math.floor(size / width);
-      if (flushEvery !== null && flushEvery < runs) {
-        const limit = f.local("i32");
-        const whole = runs * width;
-        f.loop((again) => {
-          f.get(counter).i32(flushEvery * width).op("i32.add").set(limit);
-          f.i32(whole).get(limit).get(limit).i32(whole).op("i32.gt_s").select().set(limit);
-          steps(unroll, () => f.get(limit), true);
-          this.#reducer!.flush();
-          f.get(counter).i32(whole).op("i32.lt_s").brIf(again);
-        });
-      } else steps(unroll, pushSize, range === null);
-      const left = Math.floor((size % width) / lanes);
-      if (left === 1 && range === null) step(1);
-      else if (left > 0) steps(1, pushSize, range === null);
-    } else if (size >= lanes) steps(1, pushSize, range === null);
-    const rest = size % lanes;
-    if (rest > 0) {
-      const partial = () => body(new Scope(inside), 1, rest);
-      if (range === null) partial();
-      else f.get(range.last).i32(size).op("i32.eq").if_(partial);
-    }
-    if (flushEvery !== null) this.#reducer!.flush();
   }
 
   #key(node: number, u: number): string {
@@ -415,6 +348,8 @@ export class LoopEmitter {
   ): void {
     for (const node of nodes) {
       if (this.#levels[node] !== level) continue;
+      // The product is part of the sum.
+      if (this.#factors !== null && node === this.kernel.body.length - 1) continue;
       const copies = this.#varies[node] ? unroll : 1;
       const instruction = this.nodes[node]!;
       if (
@@ -489,6 +424,16 @@ export class LoopEmitter {
     scope.values.set(key, local);
     return local;
   }
+}
+
+/** The factors of a product that a kernel sums, and uses nowhere else. */
+function factorsOf({ body, epilogue }: LoopKernel): readonly [number, number] | null {
+  const root = body.length - 1;
+  const product = body[root];
+  if (product.op !== "mul") return null;
+  if (product.dtype !== "float32" && product.dtype !== "float64") return null;
+  if (epilogue.some((node) => argumentsOf(node).includes(root))) return null;
+  return [product.args[0], product.args[1]];
 }
 
 /** The value of a constant instruction. */

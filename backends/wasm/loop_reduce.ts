@@ -137,6 +137,12 @@ export class Reducer {
     f.get(this.#signs[u]).get(use).op(this.#joinSigns).set(this.#signs[u]);
   }
 
+  /** Adds a product of floats to accumulator u, with one rounding. */
+  multiplyAdd(u: number, a: Local, b: Local): void {
+    const sum = this.#accumulators[u];
+    this.f.get(a).get(b).get(sum).op(`${this.#float!}.relaxed_madd`).set(sum);
+  }
+
   /** What joins the signs of values. */
   get #joinSigns(): OpName {
     return this.reduce === "max" ? "v128.and" : "v128.or";
