@@ -7,9 +7,15 @@
  * @module
  */
 
-import type { BufferSpec, Kernel, LoweredProgram } from "../../lib/compiler/kernel.ts";
+import type {
+  BufferSpec,
+  ContractKernel,
+  Kernel,
+  LoweredProgram,
+} from "../../lib/compiler/kernel.ts";
 import { renumberBuffers, viewsOf } from "../../lib/compiler/plan.ts";
 import { type FunctionReference, ModuleBuilder } from "./assembler.ts";
+import { type ChainStep, emitChain, findChain } from "./chain.ts";
 import { emitContract, type TableEntry } from "./contract.ts";
 import { kernelCost } from "./cost.ts";
 import { emitKernel } from "./emit.ts";
@@ -133,7 +139,36 @@ export function compileModule(lowered: LoweredProgram, options: CompileOptions):
   let sharedScratchBytes = 0;
   let threadScratchBytes = 0;
 
-  for (const kernel of lowered.kernels) {
+  /** A kernel's words in the frame, and its code, made the first time. */
+  const place = (kernel: Exclude<Kernel, ContractKernel>, rows?: number) => {
+    const { canonical, buffers } = canonicalize(kernel);
+    const specs = buffers.map((buffer) => lowered.buffers[buffer]);
+    const key = `${kernelKey(canonical, specs)}${rows === undefined ? "" : ` by ${rows}`}`;
+    let code = known.get(key);
+    if (code === undefined) {
+      code = emitKernel(module, canonical, { relaxed: options.relaxed, rows });
+      known.set(key, code);
+    }
+    const table = frame.reserve(buffers.length);
+    buffers.forEach((buffer, i) => frame.address(table + i, buffer));
+    return { code, table };
+  };
+
+  for (let index = 0; index < lowered.kernels.length; index++) {
+    const chain = findChain(lowered, index);
+    if (chain !== null) {
+      const members = chain.kernels.map((kernel) => place(kernel, chain.rowsPerTask));
+      const { table } = members[0];
+      const steps = members.map((member): ChainStep => ({
+        run: member.code.phases[0].run,
+        table: 4 * (member.table - table),
+      }));
+      const { tasks, work } = chain;
+      phases.push({ run: emitChain(module, steps), tasks, work, table });
+      index += members.length - 1;
+      continue;
+    }
+    const kernel = lowered.kernels[index];
     const work = kernelCost(kernel);
     let code: SharedCode;
     let table: number;
@@ -152,17 +187,7 @@ export function compileModule(lowered: LoweredProgram, options: CompileOptions):
         phases.push({ run, tasks, work, table });
       }
     } else {
-      const { canonical, buffers } = canonicalize(kernel);
-      const specs = buffers.map((buffer) => lowered.buffers[buffer]);
-      const key = kernelKey(canonical, specs);
-      let found = known.get(key);
-      if (found === undefined) {
-        found = emitKernel(module, canonical, specs, { relaxed: options.relaxed });
-        known.set(key, found);
-      }
-      code = found;
-      table = frame.reserve(buffers.length);
-      buffers.forEach((buffer, i) => frame.address(table + i, buffer));
+      ({ code, table } = place(kernel));
       for (const { run, tasks } of code.phases) phases.push({ run, tasks, work, table });
     }
     sharedScratchBytes = Math.max(sharedScratchBytes, code.sharedScratchBytes);

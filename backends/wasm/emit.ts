@@ -3,11 +3,11 @@
  *
  * @module
  */
-import type { BufferSpec, ContractKernel, Kernel } from "../../lib/compiler/kernel.ts";
+import type { ContractKernel, Kernel } from "../../lib/compiler/kernel.ts";
 import { emitArgsort } from "./argsort.ts";
 import type { ModuleBuilder } from "./assembler.ts";
 import { capabilities } from "./capabilities.ts";
-import { emitLoop } from "./loop.ts";
+import { emitLoop, emitRows } from "./loop.ts";
 import type { EmittedKernel } from "./loop_interface.ts";
 import { emitRandomBits } from "./random.ts";
 import { emitScan } from "./scan.ts";
@@ -15,22 +15,26 @@ import { emitScatterAdd } from "./scatter.ts";
 
 export type { EmittedKernel } from "./loop_interface.ts";
 
-/** Choices that hold for a whole module. */
+/** How a kernel is to be emitted. */
 export interface EmitOptions {
   /** Whether instructions of relaxed SIMD may be used. */
   readonly relaxed: boolean;
+  /** For loops of a chain: rows in a task. */
+  readonly rows?: number;
 }
 
-/** Adds a kernel's functions to a module. `buffers` are the program's; views refer to them by index. */
+/** Adds a kernel's functions to a module. */
 export function emitKernel(
   module: ModuleBuilder,
   kernel: Exclude<Kernel, ContractKernel>,
-  _buffers: readonly BufferSpec[],
-  { relaxed }: EmitOptions,
+  { relaxed, rows }: EmitOptions,
 ): EmittedKernel {
+  const fused = relaxed && capabilities().fused;
   switch (kernel.kind) {
     case "loop":
-      return emitLoop(module, kernel, relaxed && capabilities().fused);
+      return rows === undefined
+        ? emitLoop(module, kernel, fused)
+        : emitRows(module, kernel, fused, rows);
     case "scan":
       return emitScan(module, kernel);
     case "scatterAdd":

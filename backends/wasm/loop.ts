@@ -7,9 +7,9 @@ import { type Instruction, type LoopKernel, storageBytes } from "../../lib/compi
 import { FunctionBuilder, type FunctionReference, type ModuleBuilder } from "./assembler.ts";
 import { LoopEmitter } from "./loop_emitter.ts";
 import { type EmittedKernel, nothing, runParameters } from "./loop_interface.ts";
-import { normalize, reachable } from "./loop_normalize.ts";
+import { normalize, reachable, splitFirst } from "./loop_normalize.ts";
 import { neededFunction, wantsConstants } from "./loop_operations.ts";
-import { type LoopPlan, planLoop } from "./loop_plan.ts";
+import { type GivenPlan, type LoopPlan, overlappingDims, planLoop } from "./loop_plan.ts";
 import { splitReduction, tileTranspose } from "./loop_split.ts";
 import { ConstantPool } from "./math_lanes.ts";
 
@@ -38,12 +38,37 @@ export function emitLoop(
       module,
       tiles.map((tile) => {
         const last = tile.dims.length - 1;
-        return emitOne(module, tile, fused, last - 1, last);
+        return emitOne(module, tile, fused, { vector: last - 1, turned: last });
       }),
     ),
   );
   const { dtype } = normal.body[normal.body.length - 1];
   return { phases, sharedScratchBytes: scratch * storageBytes(dtype), threadScratchBytes: 0 };
+}
+
+/**
+ * The kernel with so many rows as its first dim, where one function computes any range of them, going along the others;
+ * null where that does not apply.
+ */
+export function overRows(kernel: LoopKernel, rows: number): LoopKernel | null {
+  const normal = normalize(kernel);
+  if (normal === null || normal.outerRank === 0 || normal.dims[0] % rows !== 0) return null;
+  const own = normal.dims[0] === rows ? normal : splitFirst(normal, rows);
+  const { plan } = planOf(own);
+  if (plan.prefix[0] !== 0 || overlappingDims(own).size > 0) return null;
+  if (splitReduction(normal, plan.kind === "outer", 0) !== null) return null;
+  return tileTranspose(normal) === null ? own : null;
+}
+
+/** The code for a kernel that `overRows` gave; a task has so many rows. */
+export function emitRows(
+  module: ModuleBuilder,
+  kernel: LoopKernel,
+  fused: boolean,
+  rowsPerTask: number,
+): EmittedKernel {
+  const phase = emitOne(module, kernel, fused, { rows: rowsPerTask });
+  return { phases: [phase], sharedScratchBytes: 0, threadScratchBytes: 0 };
 }
 
 /** A function that does a kernel's tasks. */
@@ -84,13 +109,12 @@ function joinTasks(
 /** A normalized kernel's instructions, with a null for the reduced value, and its plan. */
 function planOf(
   kernel: LoopKernel,
-  vector: number | null = null,
-  turned: number | null = null,
+  given: GivenPlan = {},
 ): { nodes: (Instruction | null)[]; bodyNodes: number[]; plan: LoopPlan } {
   const nodes: (Instruction | null)[] = [...kernel.body];
   if (kernel.reduce !== null) nodes.push(null, ...kernel.epilogue);
   const bodyNodes = reachable(nodes, [kernel.body.length - 1]);
-  return { nodes, bodyNodes, plan: planLoop(kernel, nodes, bodyNodes, vector, turned) };
+  return { nodes, bodyNodes, plan: planLoop(kernel, nodes, bodyNodes, given) };
 }
 
 /** A normalized kernel as one function; see `planLoop` for what may be given. */
@@ -98,10 +122,9 @@ function emitOne(
   module: ModuleBuilder,
   kernel: LoopKernel,
   fused: boolean,
-  vector: number | null = null,
-  turned: number | null = null,
+  given: GivenPlan = {},
 ): Phase {
-  const { nodes, bodyNodes, plan } = planOf(kernel, vector, turned);
+  const { nodes, bodyNodes, plan } = planOf(kernel, given);
   // Functions that the body calls come first.
   for (const node of nodes) {
     if (node !== null && "args" in node) neededFunction(module, node.op, node.dtype, fused);

@@ -230,6 +230,17 @@ function merge(kernel: LoopKernel): LoopKernel {
   return kernel;
 }
 
+/** The kernel with its first dim, which is of the result, cut into so many rows. */
+export function splitFirst(kernel: LoopKernel, rows: number): LoopKernel {
+  const size = kernel.dims[0] / rows;
+  return withDims(
+    kernel,
+    [rows, size, ...kernel.dims.slice(1)],
+    kernel.outerRank + 1,
+    (strides) => [strides[0] * size, ...strides],
+  );
+}
+
 /** The numbers of the instructions that `roots` need, themselves included, in order. */
 export function reachable(
   instructions: readonly (Instruction | null)[],

@@ -76,13 +76,19 @@ export function overlappingDims(kernel: LoopKernel): Set<number> {
   return overlapping;
 }
 
-/** Chooses the plan; the vector dim may be given, and the dim across which it is turned. */
+/** What may be given of a plan: the vector dim, the dim across which it is turned, and the indices of dim 0 in a task. */
+export interface GivenPlan {
+  readonly vector?: number;
+  readonly turned?: number;
+  readonly rows?: number;
+}
+
+/** Chooses the plan. */
 export function planLoop(
   kernel: LoopKernel,
   nodes: readonly (Instruction | null)[],
   bodyNodes: readonly number[],
-  forced: number | null = null,
-  turned: number | null = null,
+  { vector: forced, turned, rows }: GivenPlan = {},
 ): LoopPlan {
   const lanes: LaneCount =
     nodes.some((node, i) =>
@@ -112,7 +118,7 @@ export function planLoop(
   }
   const vector = best.dim;
   const kind = kernel.reduce === null ? "map" : vector >= outerRank ? "inner" : "outer";
-  const across = turned !== null && dims[turned] >= lanes ? turned : null;
+  const across = turned !== undefined && dims[turned] >= lanes ? turned : null;
   const prefix = dims.map((_, d) => d)
     .filter((d) => d < outerRank && d !== vector && d !== across);
   const inner = dims.map((_, d) => d).filter((d) => d >= outerRank && d !== vector);
@@ -140,6 +146,10 @@ export function planLoop(
   } else if (kind !== "inner" && across === null && row >= 2 * taskWork && size > lanes * unroll) {
     const step = lanes * unroll;
     chunk = Math.min(size, Math.ceil(taskWork / perElement / step) * step);
+  }
+  if (rows !== undefined) {
+    grain = rows * product(prefix.slice(1).map((d) => dims[d]));
+    chunk = size;
   }
   grain = chunk < size ? 1 : Math.min(grain, prefixTotal);
   const tasks = chunk < size

@@ -54,7 +54,7 @@ export class CompiledKernel {
   ) {
     const module = new ModuleBuilder();
     module.importMemory("env", "memory", 1, 65536, false);
-    const emitted = emitKernel(module, kernel, buffers, { relaxed });
+    const emitted = emitKernel(module, kernel, { relaxed });
     emitted.phases.forEach((phase, i) => {
       module.addFunction(`phase${i}`, ["i32", "i32", "i32", "i32", "i32"], [], (f) => {
         for (let p = 0; p < 5; p++) f.get(f.parameter(p));

@@ -1,0 +1,152 @@
+/**
+ * Chains: neighbouring loop kernels that go through the same rows, each row's results depending on that row alone. They
+ * run block of rows by block of rows, so that what one leaves behind is still in the caches for the next, and threads meet
+ * once instead of after each.
+ *
+ * @module
+ */
+import { type LoopKernel, type LoweredProgram, storageBytes } from "../../lib/compiler/kernel.ts";
+import type { FunctionReference, ModuleBuilder } from "./assembler.ts";
+import { kernelCost } from "./cost.ts";
+import { overRows } from "./loop.ts";
+import { emitCount, runParameters } from "./loop_interface.ts";
+
+/** Kernels that run as one, over rows. */
+export interface Chain {
+  /** Consecutive kernels of the program, each with the rows as its first dim. */
+  readonly kernels: readonly LoopKernel[];
+  readonly rowsPerTask: number;
+  readonly tasks: number;
+  /** Estimated nanoseconds. */
+  readonly work: number;
+}
+
+/** Fewer rows are not worth cutting. */
+const fewestRows = 16;
+/** Bytes that a task goes through: a part of the second-level cache. */
+const taskBytes = 1 << 14;
+/** A row of more bytes does not stay in that cache. */
+const largestRow = 1 << 16;
+/** Estimated nanoseconds below which a task is not worth handing out, and how many tasks there should be. */
+const smallestTask = 5000;
+const wantedTasks = 32;
+
+/** What a kernel reads or writes in row 0: bytes of one memory, which later rows have `step` bytes farther on. */
+interface Access {
+  /** A buffer, or −1 for the arena of temporaries. */
+  readonly memory: number;
+  readonly begin: number;
+  readonly end: number;
+  readonly step: number;
+  readonly writes: boolean;
+}
+
+/** The longest chain that starts with a kernel, or null where there is none of at least two. */
+export function findChain(lowered: LoweredProgram, start: number): Chain | null {
+  const { kernels } = lowered;
+  const [first, second] = [kernels[start], kernels[start + 1]];
+  if (first?.kind !== "loop" || second?.kind !== "loop") return null;
+  for (const rows of new Set([first.dims[0], second.dims[0]])) {
+    if (!(rows >= fewestRows)) continue;
+    const members: LoopKernel[] = [];
+    const accesses: Access[] = [];
+    let work = 0;
+    for (let i = start; i < kernels.length; i++) {
+      const kernel = kernels[i];
+      const member = kernel.kind === "loop" ? overRows(kernel, rows) : null;
+      if (member === null) break;
+      const own = accessesOf(lowered, member);
+      if (own.some((a) => accesses.some((b) => !independent(a, b, rows)))) break;
+      members.push(member);
+      accesses.push(...own);
+      work += kernelCost(kernel);
+    }
+    if (members.length < 2) continue;
+    const rowBytes = bytesOf(accesses);
+    if (rowBytes > largestRow) continue;
+    const rowsPerTask = Math.min(
+      Math.max(1, Math.floor(taskBytes / rowBytes)),
+      Math.ceil(Math.max(rows / wantedTasks, smallestTask * rows / work)),
+    );
+    return { kernels: members, rowsPerTask, tasks: Math.ceil(rows / rowsPerTask), work };
+  }
+  return null;
+}
+
+/** What a kernel over rows reads and writes. */
+function accessesOf({ buffers, arenaOffsets }: LoweredProgram, kernel: LoopKernel): Access[] {
+  const access = (
+    { buffer, offset, strides }: LoopKernel["out"],
+    writes: boolean,
+    beyond = 0,
+  ): Access => {
+    const bytes = storageBytes(buffers[buffer].dtype);
+    const arena = arenaOffsets[buffer];
+    let [low, high] = [offset, offset + 1 + beyond];
+    strides.forEach((stride, d) => {
+      if (d === 0) return;
+      const reach = stride * (kernel.dims[d] - 1);
+      if (reach < 0) low += reach;
+      else high += reach;
+    });
+    return {
+      memory: arena === null ? buffer : -1,
+      begin: (arena ?? 0) + low * bytes,
+      end: (arena ?? 0) + high * bytes,
+      step: (strides[0] ?? 0) * bytes,
+      writes,
+    };
+  };
+  const list = [access(kernel.out, true)];
+  for (const instruction of [...kernel.body, ...kernel.epilogue]) {
+    if (instruction.op === "load") list.push(access(instruction.view, false));
+    else if (instruction.op === "loadIndexed") {
+      const { view, indexStride, indexSize } = instruction;
+      list.push(access(view, false, Math.abs(indexStride) * (indexSize - 1)));
+    }
+  }
+  return list;
+}
+
+/** Whether a row of one access has nothing to do with other rows of another. */
+function independent(a: Access, b: Access, rows: number): boolean {
+  if (a.memory !== b.memory || !(a.writes || b.writes)) return true;
+  const [low, high] = [a, b].map(({ begin, end, step }) => {
+    const last = step * (rows - 1);
+    return [begin + Math.min(0, last), end + Math.max(0, last)];
+  });
+  if (low[1] <= high[0] || high[1] <= low[0]) return true;
+  const span = Math.max(a.end, b.end) - Math.min(a.begin, b.begin);
+  return a.step === b.step && span <= Math.abs(a.step);
+}
+
+/** Bytes of a row, each memory counted once. */
+function bytesOf(accesses: readonly Access[]): number {
+  const spans = new Map<string, number>();
+  for (const { memory, begin, end, step } of accesses) {
+    const key = `${memory} ${memory < 0 ? begin : ""}`;
+    if (step !== 0) spans.set(key, Math.max(spans.get(key) ?? 0, end - begin));
+  }
+  return [...spans.values()].reduce((a, b) => a + b, 0);
+}
+
+/** A member's function, and how many bytes behind the first member's its table of buffers stands. */
+export interface ChainStep {
+  readonly run: FunctionReference;
+  readonly table: number;
+}
+
+/** One function that does a chain's tasks: every step for a block of rows, then for the next. */
+export function emitChain(module: ModuleBuilder, steps: readonly ChainStep[]): FunctionReference {
+  return module.addFunction("chain", runParameters, [], (f) => {
+    const [tables, shared, own, begin, end] = [0, 1, 2, 3, 4].map((i) => f.parameter(i));
+    const task = f.local("i32");
+    f.get(begin).set(task);
+    emitCount(f, task, 1, () => f.get(end), () => {
+      for (const { run, table } of steps) {
+        f.get(tables).i32(table).op("i32.add").get(shared).get(own).get(task);
+        f.get(task).i32(1).op("i32.add").call(run);
+      }
+    });
+  });
+}
