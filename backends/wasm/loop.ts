@@ -7,7 +7,7 @@ import { type Instruction, type LoopKernel, storageBytes } from "../../lib/compi
 import { FunctionBuilder, type FunctionReference, type ModuleBuilder } from "./assembler.ts";
 import { LoopEmitter } from "./loop_emitter.ts";
 import { type EmittedKernel, nothing, runParameters } from "./loop_interface.ts";
-import { normalize, reachable, splitFirst } from "./loop_normalize.ts";
+import { normalize, product, reachable, splitFirst } from "./loop_normalize.ts";
 import { neededFunction, wantsConstants } from "./loop_operations.ts";
 import { type GivenPlan, type LoopPlan, overlappingDims, planLoop } from "./loop_plan.ts";
 import { splitReduction, tileTranspose } from "./loop_split.ts";
@@ -51,6 +51,7 @@ export function emitLoop(
  * null where that does not apply.
  */
 export function overRows(kernel: LoopKernel, rows: number): LoopKernel | null {
+  if (product(kernel.dims.slice(0, kernel.outerRank)) % rows !== 0) return null;
   const normal = normalize(kernel);
   if (normal === null || normal.outerRank === 0 || normal.dims[0] % rows !== 0) return null;
   const own = normal.dims[0] === rows ? normal : splitFirst(normal, rows);
