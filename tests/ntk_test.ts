@@ -396,6 +396,29 @@ Deno.test("auto takes structured derivatives where a layer is wide", async () =>
   assertEquals(method, "structured-derivatives");
 });
 
+Deno.test("the choice is remembered for a network and shapes", async () => {
+  let calls = 0;
+  const { params, x1, x2 } = wide;
+  const f: typeof wide.f = (p, x) => {
+    calls++;
+    return wide.f(p, x);
+  };
+  const callsFor = async (
+    first: Tensor,
+    options: { method?: typeof methods[number] },
+  ): Promise<number> => {
+    const before = calls;
+    (await empiricalNtk(f, params, first, x2, options)).dispose();
+    return calls - before;
+  };
+  const alone = await callsFor(x1, { method: "structured-derivatives" });
+  // Planning calls the network too, to count what other methods would do.
+  assert(await callsFor(x1, {}) > alone);
+  assertEquals(await callsFor(x1, {}), alone);
+  // Fewer examples are planned by themselves.
+  assert(await callsFor(x1.slice([0, 3]), {}) > alone);
+});
+
 Deno.test("a memory limit gives the same kernel in blocks", async () => {
   const f = ({ w, b, v }: Record<string, Tensor>, x: Tensor): Tensor =>
     v.matmul(w.matmul(x).add(b).tanh()).reshape([2, 3]).sin();

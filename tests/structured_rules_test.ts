@@ -18,7 +18,7 @@ import {
 } from "../mod.ts";
 import { kernelProblem } from "../lib/ntk/problem.ts";
 import type { Label, Term } from "../lib/ntk/structured/term.ts";
-import { structuredJacobians } from "../lib/ntk/structured/uses.ts";
+import { structuredJacobians, traceNetwork } from "../lib/ntk/structured/uses.ts";
 import { assertNear } from "./helpers/differences.ts";
 import { uniform } from "./helpers/small_networks.ts";
 
@@ -335,7 +335,10 @@ for (const [what, network] of Object.entries(cases)) {
   Deno.test(`structure of ${what}`, () => {
     const { f, params, x, terms, opaque = {} } = network;
     const problem = kernelProblem(f, params, x, x);
-    const { parameters, example, outputs } = structuredJacobians(problem, problem.f, x);
+    const { parameters, example, outputs } = structuredJacobians(
+      traceNetwork(problem, problem.f, x),
+      x,
+    );
     const names = Object.keys(params);
     assertEquals(
       Object.fromEntries(names.map((name, i) => [name, parameters[i].opaque])),

@@ -9,6 +9,7 @@ import { buildProgram } from "../compiler/build.ts";
 import { countOperations } from "../compiler/print.ts";
 import { simplify } from "../compiler/simplify.ts";
 import type { Tensor } from "../core/tensor.ts";
+import { flattenTree } from "../core/tree.ts";
 import type { Step } from "../transforms/walk.ts";
 import { kernelBy, type NtkMethod } from "./methods.ts";
 import type { KernelProblem } from "./problem.ts";
@@ -109,10 +110,10 @@ function costsOf(problem: KernelProblem, plan: StructuredPlan): Costs {
   const { n1, n2, outputSize } = problem;
   const { first, second, parameters } = plan;
   const pairs = n1 * n2 * outputSize;
-  const operations = parameters.map(({ cost, contraction, products }) => ({
-    "jacobian-contraction": contraction,
-    "ntk-vector-products": products,
-    "structured-derivatives": cost,
+  const operations = parameters.map((parameter) => ({
+    "jacobian-contraction": parameter.contraction(),
+    "ntk-vector-products": parameter.products(),
+    "structured-derivatives": parameter.cost,
   }));
   const forward = first.steps.reduce((sum, step) => sum + stepWork(step), 0);
   return {
@@ -214,7 +215,34 @@ export function planKernel(problem: KernelProblem, method: NtkMethod | "auto"): 
   };
 }
 
-/** The cheapest method for each parameter. */
-export function chooseMethods(problem: KernelProblem): NtkMethod[] {
-  return planKernel(problem, "auto").shares.map(({ method }) => method);
+/** What was chosen for a network's kernels of one kind: planning takes longer than a small kernel. */
+const remembered = new WeakMap<object, Map<string, readonly NtkMethod[]>>();
+/** Kinds of kernels of one network that are remembered. */
+const mostKinds = 64;
+
+/** A text that two kernels of one network share only if their shapes and all that is wanted of them are the same. */
+function kindOf(problem: KernelProblem): string {
+  const { form, params, names, x1, x2, symmetric, output, dtype } = problem;
+  const shapeOf = ({ shape, dtype }: Tensor): unknown => [shape, dtype];
+  return JSON.stringify([
+    [output, dtype, symmetric, form.axes, form.order, form.outputShape, names],
+    [params, flattenTree(x1, "").leaves, flattenTree(x2, "").leaves].map((all) => all.map(shapeOf)),
+  ]);
+}
+
+/**
+ * The cheapest method for each parameter. For a network that was asked about before it is what was chosen then: should the
+ * function compute something else by now, every choice is exact, and only time is lost.
+ */
+export function chooseMethods(problem: KernelProblem): readonly NtkMethod[] {
+  let kinds = remembered.get(problem.network);
+  if (kinds === undefined) remembered.set(problem.network, kinds = new Map());
+  const kind = kindOf(problem);
+  let choices = kinds.get(kind);
+  if (choices === undefined) {
+    choices = planKernel(problem, "auto").shares.map(({ method }) => method);
+    if (kinds.size >= mostKinds) kinds.delete(kinds.keys().next().value!);
+    kinds.set(kind, choices);
+  }
+  return choices;
 }

@@ -33,6 +33,10 @@ export type VectorFunction = (params: readonly Tensor[], x: unknown) => Tensor;
 
 /** A kernel to be computed, with everything checked. */
 export interface KernelProblem {
+  /** The user's function; what is remembered about it goes with it. */
+  readonly network: object;
+  /** Which of the network's results it is; −1 for all of them as one vector. */
+  readonly output: number;
   /** The network's result for one example as a vector, in the form's order, from the chosen parameters. */
   readonly f: VectorFunction;
   /** The same for the second examples; another function only where a part of the outputs is computed at a time. */
@@ -246,6 +250,8 @@ export function kernelProblems<Params, X>(
       return outputVector(flattenTree(result, "empiricalNtk: result").leaves[k], form);
     };
     return {
+      network: f,
+      output: k,
       f: vector,
       f2: vector,
       params: chosen,

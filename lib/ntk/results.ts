@@ -70,6 +70,7 @@ function joined({ problems }: KernelProblems): KernelProblem {
     concat(problems.map((problem) => problem.f(values, x)), 0);
   return {
     ...first,
+    output: -1,
     f,
     f2: f,
     form: outputForm({}, [outputSize]),

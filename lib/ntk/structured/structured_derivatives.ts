@@ -15,7 +15,13 @@ import { type Side, withFreshLabels } from "./join.ts";
 import { type PairPlan, planPair, productsWork, sumShares } from "./pair.ts";
 import { stackUses } from "./stack.ts";
 import { Unstructured } from "./term.ts";
-import { someExamples, type StructuredJacobians, structuredJacobians } from "./uses.ts";
+import {
+  someExamples,
+  type StructuredJacobians,
+  structuredJacobians,
+  type TracedNetwork,
+  traceNetwork,
+} from "./uses.ts";
 
 /** How the kernel is computed. */
 export interface StructuredPlan {
@@ -40,9 +46,15 @@ export interface ParameterPlan {
   /** Operations, in the unit of `bestOrder`. */
   readonly cost: number;
   /** Operations if the Jacobians are made dense and contracted. */
-  readonly contraction: number;
+  contraction(): number;
   /** Operations that NTK-vector products spend on it, the passes through the network left out. */
-  readonly products: number;
+  products(): number;
+}
+
+/** A number that is computed when it is first asked for. */
+function once(compute: () => number): () => number {
+  let known: number | undefined;
+  return () => known ??= compute();
 }
 
 /** No intermediate result of a term's contraction has more elements than this, where an order allows it. */
@@ -52,21 +64,23 @@ const mostElements = 1 << 26;
 const mostPairs = 512;
 
 /**
- * The structured Jacobians of both sets of examples. x1 with itself has one; those of two sets may be parts of one, with
- * the same labels of outputs.
+ * The structured Jacobians of both sets of examples. x1 with itself has one; those of two sets share the labels of one
+ * trace, and may be parts of one.
  */
 function bothJacobians(problem: KernelProblem): [StructuredJacobians, StructuredJacobians] {
   const { f, f2, x1, x2, symmetric, n1, n2 } = problem;
-  const first = structuredJacobians(problem, f, x1);
-  if (symmetric) return [first, first];
-  if (f !== f2 || !weightsDominate(problem, first)) {
-    return [first, structuredJacobians(problem, f2, x2)];
+  const traced = traceNetwork(problem, f, x1);
+  if (!symmetric && f === f2 && weightsDominate(problem, traced)) {
+    const { leaves, structure } = flattenTree(x1, "empiricalNtk");
+    const others = leavesLike(x2, structure, "empiricalNtk");
+    const joined = unflattenTree(structure, leaves.map((x, i) => concat([x, others[i]], 0)));
+    const both = structuredJacobians(traced, joined);
+    return [someExamples(both, 0, n1), someExamples(both, n1, n2)];
   }
-  const { leaves, structure } = flattenTree(x1, "empiricalNtk");
-  const others = leavesLike(x2, structure, "empiricalNtk");
-  const joined = unflattenTree(structure, leaves.map((x, i) => concat([x, others[i]], 0)));
-  const both = structuredJacobians(problem, f, joined);
-  return [someExamples(both, 0, n1), someExamples(both, n1, n2)];
+  const first = structuredJacobians(traced, x1);
+  if (symmetric) return [first, first];
+  const other = f === f2 ? traced : traceNetwork(problem, f2, x2);
+  return [first, structuredJacobians(other, x2)];
 }
 
 /**
@@ -75,7 +89,7 @@ function bothJacobians(problem: KernelProblem): [StructuredJacobians, Structured
  */
 function weightsDominate(
   { params, n1, n2, outputSize }: KernelProblem,
-  { steps, fixed }: StructuredJacobians,
+  { steps, fixed }: TracedNetwork,
 ): boolean {
   const weights = params.reduce((n, { size }) => n + size, 0);
   const computed = steps.reduce((n, { output }) => n + (fixed.has(output) ? 0 : output.size), 0);
@@ -105,7 +119,9 @@ function makePlan(problem: KernelProblem): StructuredPlan {
     const right = sidesOf(second, i).map((side) => shared ? withFreshLabels(side) : side);
     const uses = left.length;
     const opaque = first.parameters[i].opaque ?? second.parameters[i].opaque;
-    const contraction = denseKernelWork(problem, first, second, i);
+    const contraction = once(() => denseKernelWork(problem, first, second, i));
+    // The cotangent for each first example, its product with a tangent for each pair.
+    const unstructuredProducts = 2 * parameter.size * outputSize * (n1 + n1 * n2);
     try {
       if (uses * right.length > mostPairs) {
         throw new Unstructured(`more than ${mostPairs} pairs of uses`);
@@ -113,30 +129,35 @@ function makePlan(problem: KernelProblem): StructuredPlan {
       const both = left.flatMap((a) => right.map((b) => [a, b] as const));
       const pairs = both.flatMap(([a, b]) => planPair(a, b, form, dtype, mostElements) ?? []);
       const cost = pairs.reduce((sum, pair) => sum + pair.cost, 0);
-      const products = both.reduce((sum, [a, b]) => sum + productsWork(a, b, dtype), 0);
+      const products = once(() => {
+        try {
+          return both.reduce((sum, [a, b]) => sum + productsWork(a, b, dtype), 0);
+        } catch (error) {
+          if (!(error instanceof Unstructured)) throw error;
+          return unstructuredProducts;
+        }
+      });
       // Of many different uses, the sum is contracted rather than every pair, where that is clearly cheaper.
-      const dense = pairs.length > 1 && contraction < 0.75 * cost;
+      const dense = pairs.length > 1 && contraction() < 0.75 * cost;
       return {
         pairs,
         dense,
         unstructured: opaque,
         uses,
-        cost: dense ? contraction : cost,
+        cost: dense ? contraction() : cost,
         contraction,
         products,
       };
     } catch (error) {
       if (!(error instanceof Unstructured)) throw error;
-      // The cotangent for each first example, its product with a tangent for each pair.
-      const products = 2 * parameter.size * outputSize * (n1 + n1 * n2);
       return {
         pairs: [],
         dense: true,
         unstructured: error.message,
         uses,
-        cost: contraction,
+        cost: contraction(),
         contraction,
-        products,
+        products: () => unstructuredProducts,
       };
     }
   });

@@ -9,7 +9,7 @@ import { eye } from "../../core/operations/creation.ts";
 import { moveAxis, sliceAxis } from "../../core/primitives/build.ts";
 import type { Batched } from "../../core/primitives/rule.ts";
 import type { Operation, Tensor } from "../../core/tensor.ts";
-import { flattenTree, unflattenTree } from "../../core/tree.ts";
+import { flattenTree, leavesLike, type TreeStructure, unflattenTree } from "../../core/tree.ts";
 import { batchSteps } from "../../transforms/vmap.ts";
 import { record, type Step, stepsBetween } from "../../transforms/walk.ts";
 import type { KernelProblem, VectorFunction } from "../problem.ts";
@@ -22,7 +22,7 @@ import {
   relabel,
   type Term,
 } from "./term.ts";
-import { traceParameters } from "./trace.ts";
+import { type Traced, traceParameters } from "./trace.ts";
 
 /** The Jacobian over one parameter. */
 export interface StructuredJacobian {
@@ -48,27 +48,49 @@ export interface StructuredJacobians {
   readonly fixed: ReadonlySet<Tensor>;
 }
 
+/** A network's Jacobian before its examples are known. */
+export interface TracedNetwork {
+  /** How examples are made of tensors. */
+  readonly structure: TreeStructure;
+  /** One example's tensors. */
+  readonly placeholders: readonly Tensor[];
+  /** The cotangent of its result. */
+  readonly basis: Tensor;
+  /** The labels of the outputs, one an output axis in the form's order. */
+  readonly outputs: readonly Label[];
+  /** What depends on the cotangent, for all of the outputs. */
+  readonly overOutputs: ReadonlyMap<Tensor, Batched>;
+  /** What of all this depends on the example. */
+  readonly exampleSteps: readonly Step[];
+  /** In the order of the parameters, for one example and a cotangent. */
+  readonly parameters: readonly Traced[];
+  /** The network's graph for one example, from the parameters on. */
+  readonly steps: readonly Step[];
+  /** The parameters in it. */
+  readonly aliases: readonly Tensor[];
+  /** What in it does not depend on the example. */
+  readonly fixed: ReadonlySet<Tensor>;
+}
+
 /** What a factor's tensor is for all examples and outputs. */
 class Batcher {
-  private readonly overOutputs: Map<Tensor, Batched>;
+  private readonly basis: Tensor;
+  private readonly outputs: readonly Label[];
+  private readonly overOutputs: ReadonlyMap<Tensor, Batched>;
   private readonly overExamples: Map<Tensor, Batched>;
 
   constructor(
-    tensors: readonly Tensor[],
-    private readonly basis: Tensor,
-    identity: Tensor,
+    { basis, outputs, overOutputs, placeholders, exampleSteps }: TracedNetwork,
     private readonly example: Label,
-    private readonly outputs: readonly Label[],
-    placeholders: readonly Tensor[],
     examples: readonly Tensor[],
   ) {
-    this.overOutputs = new Map([[basis, { tensor: identity, axis: 0 }]]);
-    batchSteps(stepsBetween([basis], tensors), this.overOutputs, identity.shape[0]);
-    const all = tensors.map((x) => this.overOutputs.get(x)?.tensor ?? x);
+    this.basis = basis;
+    this.outputs = outputs.filter(({ size }) => size > 1);
+    this.overOutputs = overOutputs;
     this.overExamples = new Map(
       placeholders.map((x, i) => [x, { tensor: examples[i], axis: 0 }]),
     );
-    batchSteps(stepsBetween(placeholders, all), this.overExamples, example.size);
+    batchSteps(exampleSteps, this.overExamples, example.size);
   }
 
   /** The factor with the labels of examples and outputs where it depends on them. */
@@ -158,12 +180,15 @@ function tensorsOf(term: Term): Tensor[] {
   ];
 }
 
-/** The structured Jacobians of the network's outputs over its parameters, on the examples of `x`. Nothing is computed. */
-export function structuredJacobians(
+/**
+ * Traces a network on an example like those of `x`: the terms of its outputs' Jacobian over its parameters. Nothing is
+ * computed.
+ */
+export function traceNetwork(
   { params, outputSize, form, dtype }: KernelProblem,
   f: VectorFunction,
   x: unknown,
-): StructuredJacobians {
+): TracedNetwork {
   const { leaves, structure } = flattenTree(x, "empiricalNtk");
   const placeholders = leaves.map((leaf) =>
     apply("placeholder", { shape: leaf.shape.slice(1), dtype: leaf.dtype })
@@ -182,26 +207,42 @@ export function structuredJacobians(
   const moving = new Set(stepsBetween(placeholders, [end]).map(({ output }) => output));
   const fixed = new Set<Tensor>(aliases);
   for (const { output } of steps) if (!moving.has(output)) fixed.add(output);
-  const traced = traceParameters(aliases, all, fixed, end, basis);
-  const example: Label = { size: leaves[0].shape[0] };
-  const outputs = form.order.map((axis): Label => ({ size: form.outputShape[axis] }));
-  const batcher = new Batcher(
-    traced.flatMap(({ terms }) => terms.flatMap(tensorsOf)),
-    basis,
-    eye(outputSize, outputSize, { dtype }),
-    example,
-    outputs.filter(({ size }) => size > 1),
+  const parameters = traceParameters(aliases, all, fixed, end, basis);
+  const tensors = parameters.flatMap(({ terms }) => terms.flatMap(tensorsOf));
+  const identity = eye(outputSize, outputSize, { dtype });
+  const overOutputs = new Map<Tensor, Batched>([[basis, { tensor: identity, axis: 0 }]]);
+  batchSteps(stepsBetween([basis], tensors), overOutputs, outputSize);
+  return {
+    structure,
     placeholders,
-    leaves,
-  );
+    basis,
+    outputs: form.order.map((axis): Label => ({ size: form.outputShape[axis] })),
+    overOutputs,
+    exampleSteps: stepsBetween(
+      placeholders,
+      tensors.map((x) => overOutputs.get(x)?.tensor ?? x),
+    ),
+    parameters,
+    steps: all,
+    aliases,
+    fixed,
+  };
+}
+
+/** The structured Jacobians of a traced network on the examples of `x`. Nothing is computed. */
+export function structuredJacobians(traced: TracedNetwork, x: unknown): StructuredJacobians {
+  const { structure, outputs, parameters, steps, aliases, fixed } = traced;
+  const leaves = leavesLike(x, structure, "empiricalNtk");
+  const example: Label = { size: leaves[0].shape[0] };
+  const batcher = new Batcher(traced, example, leaves);
   return {
     example,
     outputs,
-    parameters: traced.map(({ terms, opaque }) => ({
+    parameters: parameters.map(({ terms, opaque }) => ({
       terms: terms.map((term) => batcher.term(term)),
       opaque,
     })),
-    steps: all,
+    steps,
     aliases,
     fixed,
   };
