@@ -68,7 +68,7 @@ export async function backendByName(name: BackendName): Promise<Backend> {
  * Chooses the backend for everything that is computed from now on: a name, or a backend of one's own. Tensors that are
  * already computed move when they are next used. "wasm", "reference" and backends of one's own compute at once; others must
  * be loaded first, and nothing can be computed until the promise is fulfilled. Where it is rejected, with a `BackendError` that
- * says why, the backend stays what it was.
+ * says why, the backend stays what it was. "tfjs-wasm" and "tfjs-webgpu" are TensorFlow.js's, fetched from npm when asked for.
  *
  * Throws an `ArgumentError` for an unknown name.
  *

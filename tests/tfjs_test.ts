@@ -28,7 +28,7 @@ import { type ConformanceCase, runConformance, type Tolerance } from "./helpers/
 import { assertNear, goldenNames, loadGolden } from "./helpers/golden.ts";
 import { assertLevel, kernelBytes, loop } from "./helpers/memory_level.ts";
 import { smallNetworks } from "./helpers/small_networks.ts";
-import { tfjsBackend } from "./helpers/tfjs.ts";
+import { assertAtMost, tfjsBackend } from "./helpers/tfjs.ts";
 
 const tfjs = await tfjsBackend("wasm");
 const ignore = tfjs === null;
@@ -106,7 +106,7 @@ Deno.test(
           // The first moves parameters and examples to the backend.
           const held = await kernelOnce();
           for (let i = 0; i < 3; i++) {
-            assertEquals(await kernelOnce(), held, `${name}, ${method}, ${compute}`);
+            assertAtMost(await kernelOnce(), held, `${name}, ${method}, ${compute}`);
           }
         }
       }

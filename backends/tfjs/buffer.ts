@@ -8,6 +8,7 @@ import { bytesPerElement, type DType } from "../../lib/base/dtype.ts";
 import { BackendError } from "../../lib/base/errors.ts";
 import type { Backend, DeviceBuffer } from "../../lib/compiler/backend.ts";
 import { dropBallast, MemoryPressure } from "../memory_pressure.ts";
+import type { GpuErrors, Verdict } from "./gpu_errors.ts";
 import type { Kernels } from "./kernels.ts";
 import type { TensorInfo } from "./load.ts";
 import type { Value } from "./value.ts";
@@ -22,6 +23,8 @@ export class TfjsBuffer implements DeviceBuffer {
   readonly backend: Backend;
   readonly dtype: DType;
   readonly length: number;
+  /** Whether it was computed without an error, where that is known later. */
+  readonly verdict: Verdict | null;
   readonly #pool: BufferPool;
   readonly #held: Held;
   /** See `MemoryPressure`. */
@@ -35,7 +38,9 @@ export class TfjsBuffer implements DeviceBuffer {
     value: Value,
     held: Held,
     ballast: ArrayBuffer | null,
+    verdict: Verdict | null,
   ) {
+    this.verdict = verdict;
     this.backend = backend;
     this.dtype = value.dtype;
     this.length = value.shape[0];
@@ -57,6 +62,11 @@ export class TfjsBuffer implements DeviceBuffer {
     );
   }
 
+  /** Whether the device is gone that held them; what is on the host is still there. */
+  get lost(): boolean {
+    return this.#pool.errors.lost && this.#value !== null && this.#value.host === null;
+  }
+
   /** The elements came to the device: the buffer holds them from now on. */
   moved(tensor: TensorInfo, host: Value["host"]): void {
     this.#held.tensor = tensor;
@@ -74,20 +84,23 @@ export class TfjsBuffer implements DeviceBuffer {
 
 /** Makes buffers, and takes back what those hold that are disposed or collected. */
 export class BufferPool {
+  /** What the device says. */
+  readonly errors: GpuErrors;
   readonly #kernels: Kernels;
   readonly #registry: FinalizationRegistry<Held>;
   readonly #pressure = new MemoryPressure();
 
-  constructor(kernels: Kernels) {
+  constructor(kernels: Kernels, errors: GpuErrors) {
     this.#kernels = kernels;
+    this.errors = errors;
     this.#registry = new FinalizationRegistry((held) => this.#free(held));
   }
 
   /** A buffer of a dense value with one axis, whose tensor it takes over. */
-  create(backend: Backend, value: Value): TfjsBuffer {
+  create(backend: Backend, value: Value, verdict: Verdict | null = null): TfjsBuffer {
     const held: Held = { tensor: value.tensor };
     const ballast = this.#pressure.allocated(value.shape[0] * bytesPerElement(value.dtype));
-    const buffer = new TfjsBuffer(backend, this, value, held, ballast);
+    const buffer = new TfjsBuffer(backend, this, value, held, ballast, verdict);
     this.#registry.register(buffer, held, buffer);
     return buffer;
   }

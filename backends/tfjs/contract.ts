@@ -37,16 +37,7 @@ function product(a: TensorInfo, b: TensorInfo, on: Operations): TensorInfo {
     const [left, right] = [a, b].map((x) => on.reshape(x, [batches, terms]));
     return on.reshape(sumRows(on.binary("Multiply", left, right), on), shape);
   }
-  if (terms > longSum) {
-    const count = Math.ceil(terms / longSum);
-    const starts = range(count + 1).map((i) => Math.round(i * terms / count));
-    const sums = range(count).map((i) => {
-      const part = (x: TensorInfo, axis: number): TensorInfo =>
-        sliceAlong(x, axis, starts[i], starts[i + 1] - starts[i], on);
-      return product(part(a, 2), part(b, 1), on);
-    });
-    return sums.reduce((sum, part) => on.binary("Add", sum, part));
-  }
+  if (terms > longSum) return sumOfParts(a, b, on);
   const multiply = (left: TensorInfo, right: TensorInfo): TensorInfo =>
     kernels.call("BatchMatMul", { a: left, b: right }, { transposeA: false, transposeB: false });
   if (!on.readable || batches === 1 || rows * terms * columns < separately) return multiply(a, b);
@@ -61,6 +52,27 @@ function product(a: TensorInfo, b: TensorInfo, on: Operations): TensorInfo {
     )
   );
   return concatenate(parts, 0, on);
+}
+
+/** The same product as a sum of products of parts. */
+function sumOfParts(a: TensorInfo, b: TensorInfo, on: Operations): TensorInfo {
+  const [batches, rows, terms] = a.shape;
+  const columns = b.shape[2];
+  const fewest = Math.ceil(terms / longSum);
+  // Parts of equal size, so that nothing has to be padded, if there are such that are not too small.
+  const counts = range(fewest).map((i) => fewest + i);
+  const count = counts.find((n) => terms % n === 0) ?? fewest;
+  const size = Math.ceil(terms / count);
+  const missing: [number, number] = [0, count * size - terms];
+  const left = on.reshape(padAlong(a, 2, missing, 0, on), [batches, rows, count, size]);
+  const parts = product(
+    on.reshape(on.transpose(left, [0, 2, 1, 3]), [batches * count, rows, size]),
+    on.reshape(padAlong(b, 1, missing, 0, on), [batches * count, size, columns]),
+    on,
+  );
+  const apart = on.reshape(parts, [batches, count, rows * columns]);
+  const sums = on.reshape(on.transpose(apart, [0, 2, 1]), [batches * rows * columns, count]);
+  return on.reshape(sumRows(sums, on), [batches, rows, columns]);
 }
 
 /** An operand as matrices: the batches, some axes as rows, the others as columns. */

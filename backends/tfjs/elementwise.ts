@@ -8,7 +8,6 @@ import { allocate, castScalar, type DType } from "../../lib/base/dtype.ts";
 import type { BinaryName, CompareName, UnaryName } from "../../lib/base/primitives.ts";
 import type { ProgramNode } from "../../lib/compiler/program.ts";
 import { onHost } from "./host.ts";
-import { storageType } from "./kernels.ts";
 import type { TensorInfo } from "./load.ts";
 import type { Operations } from "./operations.ts";
 import type { Rule, Rules } from "./rule.ts";
@@ -42,7 +41,7 @@ function isNeverNaN({ dtype, constant }: Value): boolean {
 
 /** uint32 as int32 of the same order: moved by half the range, as adding wraps. */
 export function inSignedOrder(x: TensorInfo, dtype: DType, on: Operations): TensorInfo {
-  if (dtype !== "uint32") return x;
+  if (dtype !== "uint32" || !on.readable) return x;
   return on.binary("Add", x, scalar(x, -2147483648, on));
 }
 
@@ -142,15 +141,19 @@ const compareRules: Rules<CompareName> = {
   lessEqual: compare("LessEqual"),
 };
 
-/** Casts. Kernels wrap floats that an integer cannot hold, and keep what is not 0 or 1 in a bool. */
+/**
+ * Casts. Kernels wrap floats that an integer cannot hold, and keep what is not 0 or 1 in a bool. On WebGPU what comes here is
+ * stored as it is already, as integers are floats there.
+ */
 const cast: Rule<"cast"> = (node, inputs, on) => {
   const [{ dtype: from }] = inputs;
   const { dtype: to } = node;
-  const type = storageType(to);
+  const type = on.typeOf(to);
   const x = on.tensorOf(inputs[0]);
-  if (x.dtype === type && (from === to || type === "int32")) return x;
+  if (from === to || (x.dtype === type && type === "int32")) return x;
   if (to === "bool") return on.binary("NotEqual", x, scalar(x, 0, on));
-  if (from === "bool" || (from === "int32" && to === "float32")) return on.cast(x, type);
+  if (from === "bool" || (from === "int32" && to === "float32")) return on.cast(x, to);
+  if (!on.readable && from !== "float32") return x;
   return onHost(node, inputs, on);
 };
 
@@ -165,7 +168,8 @@ export const elementwiseRules: Rules<
     on.select(on.dense(condition), on.dense(a), on.dense(b)),
   cast,
   bitcast: (node, inputs, on) =>
-    storageType(inputs[0].dtype) === storageType(node.dtype)
+    inputs[0].dtype === node.dtype ||
+      on.typeOf(inputs[0].dtype) === "int32" && on.typeOf(node.dtype) === "int32"
       ? on.tensorOf(inputs[0])
       : onHost(node, inputs, on),
   full: ({ shape, dtype, params: { value } }) => ({

@@ -5,16 +5,20 @@
  */
 
 import { BackendError } from "../../lib/base/errors.ts";
+import { isInteger } from "../../lib/base/dtype.ts";
 import type { PrimitiveName } from "../../lib/base/primitives.ts";
 import { formatShape, sizeOf } from "../../lib/base/shape.ts";
 import type { Backend, DeviceBuffer, Executable } from "../../lib/compiler/backend.ts";
 import { lastUses } from "../../lib/compiler/last_uses.ts";
 import type { Program, ProgramNode } from "../../lib/compiler/program.ts";
 import { type BufferPool, TfjsBuffer } from "./buffer.ts";
-import { storageType, storedBytes } from "./kernels.ts";
 import { messageOf, type TensorInfo } from "./load.ts";
-import type { Operations } from "./operations.ts";
+import { denseHost, type Operations } from "./operations.ts";
+import type { Verdict } from "./gpu_errors.ts";
+import { onHost } from "./host.ts";
+import { placeNode } from "./placement.ts";
 import { rules } from "./rules.ts";
+import { storedBytes } from "./storage.ts";
 import type { Value } from "./value.ts";
 
 /** Their results repeat what is stored once, and take no memory to speak of. */
@@ -39,16 +43,29 @@ export class TfjsExecutable implements Executable {
     this.#program = program;
     this.#last = lastUses(program);
     for (const { primitive, shape, dtype } of program.nodes) {
-      const type = storageType(dtype);
+      const type = on.typeOf(dtype);
       if (!small.has(primitive)) on.kernels.checkSize(shape, type);
     }
     this.scratchBytes = this.#mostBytes();
   }
 
   run(inputs: readonly DeviceBuffer[]): DeviceBuffer[] {
-    const { nodes, outputs } = this.#program;
     const given = this.#bind(inputs);
+    const own = inputs as readonly TfjsBuffer[];
+    try {
+      const watched = this.#pool.errors.watch(() => this.#describe(), () => this.#evaluate(given));
+      const verdict = together([watched.verdict, ...own.map((buffer) => buffer.verdict)]);
+      return watched.result.map((value) => this.#pool.create(this.#backend, value, verdict));
+    } finally {
+      own.forEach((buffer, i) => this.#takeBack(buffer, given[i]));
+    }
+  }
+
+  /** Computes the outputs, which own their tensors. */
+  #evaluate(given: readonly Value[]): Value[] {
+    const { nodes, outputs } = this.#program;
     const values: (Value | null)[] = nodes.map(() => null);
+    const results: Value[] = [];
     this.#program.inputs.forEach((id, i) => values[id] = given[i]);
     try {
       nodes.forEach((node, i) => {
@@ -60,13 +77,23 @@ export class TfjsExecutable implements Executable {
           }
         }
       });
-      return outputs.map((output) => this.#output(values[output]!));
+      for (const output of outputs) results.push(this.#output(values[output]!));
+      return results;
+    } catch (error) {
+      results.forEach((value) => this.#release(value));
+      throw error;
     } finally {
-      inputs.forEach((buffer, i) => this.#takeBack(buffer as TfjsBuffer, given[i]));
       for (const value of new Set(values)) {
         if (value !== null && !given.includes(value)) this.#release(value);
       }
     }
+  }
+
+  /** The program in a few words: what it computes with, most frequent first. */
+  #describe(): string {
+    const counts = Map.groupBy(this.#program.nodes, ({ primitive }) => primitive);
+    const most = [...counts].sort(([, a], [, b]) => b.length - a.length).slice(0, 4);
+    return `${this.#program.nodes.length} operations: ${most.map(([name]) => name).join(", ")}`;
   }
 
   /** The inputs' values in the shapes of their nodes. */
@@ -80,7 +107,7 @@ export class TfjsExecutable implements Executable {
     }
     return inputs.map((buffer, i) => {
       const { shape, dtype } = nodes[ids[i]];
-      const { tensor, host } = ownBuffer(this.#backend, buffer).value;
+      const { tensor, host, bound } = ownBuffer(this.#backend, buffer).value;
       if (buffer.dtype !== dtype || buffer.length !== sizeOf(shape)) {
         throw new BackendError(
           `${name}: input ${i} should be ${
@@ -88,7 +115,7 @@ export class TfjsExecutable implements Executable {
           } elements of ${dtype}, got ${buffer.length} of ${buffer.dtype}`,
         );
       }
-      return { shape, dtype, stored: shape, tensor: tensor && { ...tensor, shape }, host };
+      return { shape, dtype, stored: shape, tensor: tensor && { ...tensor, shape }, host, bound };
     });
   }
 
@@ -104,7 +131,9 @@ export class TfjsExecutable implements Executable {
     const { shape, dtype } = node;
     let value: Value | null = null;
     try {
-      kernels.reserve(2 * sizeOf(shape) * storedBytes(storageType(dtype), kernels.kind));
+      kernels.reserve(2 * sizeOf(shape) * storedBytes(this.#on.typeOf(dtype)));
+      const { host, bound } = placeNode(node, inputs, this.#on);
+      if (host) return onHost(node, inputs, this.#on);
       const tensor = kernels.scope(() => {
         const result = apply(node, inputs, this.#on);
         const made = "dataId" in result ? result : result.tensor;
@@ -117,6 +146,7 @@ export class TfjsExecutable implements Executable {
       });
       if (tensor !== null) kernels.keep(tensor);
       value!.tensor = tensor;
+      if (isInteger(dtype)) value!.bound ??= bound;
       return value!;
     } catch (error) {
       if (error instanceof BackendError) throw error;
@@ -130,19 +160,19 @@ export class TfjsExecutable implements Executable {
     }
   }
 
-  /** A buffer of a node's value, all elements one after the other. */
-  #output(value: Value): DeviceBuffer {
+  /** A node's value with all elements one after the other. */
+  #output(value: Value): Value {
     const { kernels } = this.#on;
-    const { shape, dtype, stored, host } = value;
+    const { shape, dtype, bound } = value;
     const flat = [sizeOf(shape)];
-    const dense = { shape: flat, dtype, stored: flat };
-    if (
-      value.tensor === null && host !== null && !this.#on.readable && sizeOf(stored) === flat[0]
-    ) {
-      return this.#pool.create(this.#backend, { ...dense, tensor: null, host });
+    const dense = { shape: flat, dtype, stored: flat, bound };
+    const elements = this.#on.readable ? null : this.#on.hostOf(value);
+    if (elements !== null) {
+      const host = denseHost(elements, value);
+      return { ...dense, tensor: null, host };
     }
     const tensor = kernels.scope(() => kernels.reshape(this.#on.dense(value), flat));
-    return this.#pool.create(this.#backend, { ...dense, tensor: kernels.keep(tensor), host: null });
+    return { ...dense, tensor: kernels.keep(tensor), host: null };
   }
 
   #release({ tensor }: Value): void {
@@ -154,9 +184,7 @@ export class TfjsExecutable implements Executable {
     const { nodes, inputs } = this.#program;
     const given = new Set(inputs);
     const bytes = nodes.map(({ primitive, shape, dtype }, i) =>
-      given.has(i) || small.has(primitive)
-        ? 0
-        : sizeOf(shape) * storedBytes(storageType(dtype), this.#on.kernels.kind)
+      given.has(i) || small.has(primitive) ? 0 : sizeOf(shape) * storedBytes(this.#on.typeOf(dtype))
     );
     let alive = 0;
     let most = 0;
@@ -176,6 +204,13 @@ function apply<P extends PrimitiveName>(
   on: Operations,
 ): TensorInfo | Value {
   return rules[node.primitive](node, inputs, on);
+}
+
+/** Whether nothing was wrong with any of several computations. */
+function together(verdicts: readonly (Verdict | null)[]): Verdict | null {
+  const open = [...new Set(verdicts)].filter((verdict) => verdict !== null);
+  if (open.length < 2) return open[0] ?? null;
+  return Promise.all(open).then((errors) => errors.find((error) => error !== null) ?? null);
 }
 
 /** The buffer as one of the backend's. */

@@ -8,7 +8,8 @@
  */
 
 import { BackendError } from "../../lib/base/errors.ts";
-import { formatShape } from "../../lib/base/shape.ts";
+import { allocate } from "../../lib/base/dtype.ts";
+import { formatShape, sizeOf } from "../../lib/base/shape.ts";
 import type { ProgramNode } from "../../lib/compiler/program.ts";
 import { execute } from "../reference/execute.ts";
 import { denseHost, type Operations } from "./operations.ts";
@@ -27,7 +28,9 @@ export function isOnHost(inputs: readonly Value[], on: Operations): boolean {
  */
 export function onHost(node: ProgramNode, inputs: readonly Value[], on: Operations): Value {
   const operands = inputs.map((value) => {
-    const host = on.hostOf(value);
+    const none = sizeOf(value.shape) === 0 || sizeOf(node.shape) === 0;
+    // Of an empty result nothing is read, whatever there is.
+    const host = none ? allocate(value.dtype, sizeOf(value.stored)) : on.hostOf(value);
     if (host === null) throw refused(node, value);
     return { data: denseHost(host, value), shape: value.shape, dtype: value.dtype };
   });

@@ -4,7 +4,6 @@
  * @module
  */
 
-import type { DType, TypedArray } from "../../lib/base/dtype.ts";
 import { BackendError } from "../../lib/base/errors.ts";
 import { sizeOf } from "../../lib/base/shape.ts";
 import type {
@@ -15,45 +14,7 @@ import type {
   TfjsDType,
   TfjsKind,
 } from "./load.ts";
-
-/** The type that holds our elements: uint32 are the bits of an int32. */
-export function storageType(dtype: DType): TfjsDType {
-  switch (dtype) {
-    case "float32":
-      return "float32";
-    case "int32":
-    case "uint32":
-      return "int32";
-    case "bool":
-      return "bool";
-    case "float64":
-      throw noFloat64();
-  }
-}
-
-/** The error for what TensorFlow.js has no type for. */
-export function noFloat64(): BackendError {
-  return new BackendError(
-    'tfjs: TensorFlow.js has no float64; cast to float32, or compute on the backend "wasm" or "reference"',
-  );
-}
-
-/** Host elements as they are stored: the same memory, or a copy where a bool may not be a byte. */
-export function toStorage(data: TypedArray): TfjsArray {
-  if (data instanceof Uint32Array) return new Int32Array(data.buffer, data.byteOffset, data.length);
-  if (data instanceof Float64Array) throw noFloat64();
-  return data;
-}
-
-/** Stored elements as the dtype has them. */
-export function fromStorage(data: TfjsArray, dtype: DType): TypedArray {
-  return dtype === "uint32" ? new Uint32Array(data.buffer, data.byteOffset, data.length) : data;
-}
-
-/** Bytes of one element where kernels run. */
-export function storedBytes(dtype: TfjsDType, kind: TfjsKind): number {
-  return dtype === "bool" && kind === "wasm" ? 1 : 4;
-}
+import { storedBytes } from "./storage.ts";
 
 /** The most bytes of one tensor in WebAssembly, where sizes are signed. */
 const wasmTensor = 2 ** 31 - 1;
@@ -90,7 +51,7 @@ export class Kernels {
   }
 
   /**
-   * Runs a kernel; the first of its results, which lives until the scope ends.
+   * Runs a kernel with one result, which lives until the scope ends.
    *
    * @throws BackendError when there is no such kernel, or the result is too large.
    */
@@ -99,20 +60,26 @@ export class Kernels {
     inputs: KernelInputs,
     attrs: Readonly<Record<string, unknown>> = {},
   ): TensorInfo {
+    return this.callAll(name, inputs, attrs)[0];
+  }
+
+  /** The same for a kernel with several results. */
+  callAll(
+    name: string,
+    inputs: KernelInputs,
+    attrs: Readonly<Record<string, unknown>>,
+  ): TensorInfo[] {
     const kernel = this.#tfjs.kernel(name);
     if (kernel === undefined) {
       throw new BackendError(`tfjs-${this.kind}: there is no kernel ${name} in this version`);
     }
-    const result = kernel({ inputs, backend: this.backend, attrs });
-    const [first, ...others] = Array.isArray(result) ? result : [result];
-    for (const other of others) this.backend.disposeData(other.dataId);
-    return this.#adopt(first);
+    return [kernel({ inputs, backend: this.backend, attrs })].flat().map((x) => this.#adopt(x));
   }
 
   /** New data of host elements, which are copied on WebAssembly and must stay as they are on WebGPU. */
   upload(data: TfjsArray, shape: readonly number[], dtype: TfjsDType): TensorInfo {
     this.checkSize(shape, dtype);
-    this.reserve(sizeOf(shape) * storedBytes(dtype, this.kind));
+    this.reserve(sizeOf(shape) * storedBytes(dtype));
     return this.#adopt({ dataId: this.backend.write(data, shape, dtype), shape, dtype });
   }
 
@@ -174,7 +141,7 @@ export class Kernels {
 
   /** Throws unless a tensor of the shape fits where kernels run. */
   checkSize(shape: readonly number[], dtype: TfjsDType): void {
-    const bytes = sizeOf(shape) * storedBytes(dtype, this.kind);
+    const bytes = sizeOf(shape) * storedBytes(dtype);
     if (bytes <= this.largest) return;
     throw new BackendError(
       `tfjs-${this.kind}: a ${dtype} tensor of shape [${
@@ -209,7 +176,7 @@ export class Kernels {
   #adopt(x: TensorInfo): TensorInfo {
     this.#made.push(x);
     if (!this.#sizes.has(x.dataId)) {
-      const bytes = sizeOf(x.shape) * storedBytes(x.dtype, this.kind);
+      const bytes = sizeOf(x.shape) * storedBytes(x.dtype);
       this.#sizes.set(x.dataId, bytes);
       this.used += bytes;
       this.peak = Math.max(this.peak, this.used);

@@ -18,9 +18,11 @@ import type { Program } from "../../lib/compiler/program.ts";
 import { simplify } from "../../lib/compiler/simplify.ts";
 import { BufferPool } from "./buffer.ts";
 import { ownBuffer, TfjsExecutable } from "./executable.ts";
-import { fromStorage, Kernels, noFloat64, storageType, toStorage } from "./kernels.ts";
+import { Kernels } from "./kernels.ts";
+import { GpuErrors } from "./gpu_errors.ts";
 import { startTfjs, type TfjsKind, tfjsVersion } from "./load.ts";
 import { Operations } from "./operations.ts";
+import { fromStorage, noFloat64 } from "./storage.ts";
 
 /** Settings of a TensorFlow.js backend. */
 export interface TfjsBackendOptions {
@@ -46,12 +48,14 @@ class Tfjs implements TfjsBackend {
   readonly readSync?: (buffer: DeviceBuffer) => TypedArray;
   readonly #on: Operations;
   readonly #pool: BufferPool;
+  readonly #errors: GpuErrors;
 
   constructor(kernels: Kernels) {
     this.kind = kernels.kind;
     this.name = `tfjs-${this.kind}`;
     this.#on = new Operations(kernels);
-    this.#pool = new BufferPool(kernels);
+    this.#errors = new GpuErrors(kernels.backend);
+    this.#pool = new BufferPool(kernels, this.#errors);
     if (this.#on.readable) this.readSync = (buffer) => this.#readNow(buffer);
   }
 
@@ -69,14 +73,13 @@ class Tfjs implements TfjsBackend {
       );
     }
     const shape = [data.length];
-    const type = storageType(dtype);
     const { kernels } = this.#on;
     const value = { shape, dtype, stored: shape };
     if (!this.#on.readable) {
-      kernels.checkSize(shape, type);
+      kernels.checkSize(shape, this.#on.typeOf(dtype));
       return this.#pool.create(this, { ...value, tensor: null, host: data.slice() });
     }
-    const tensor = kernels.keep(kernels.upload(toStorage(data), shape, type));
+    const tensor = kernels.keep(this.#on.upload(data, shape, dtype));
     return this.#pool.create(this, { ...value, tensor, host: null });
   }
 
@@ -86,8 +89,9 @@ class Tfjs implements TfjsBackend {
     return elements;
   }
 
-  synchronize(): Promise<void> {
-    return this.#pool.turn();
+  async synchronize(): Promise<void> {
+    await this.#errors.settle();
+    await this.#pool.turn();
   }
 
   get description(): string {
@@ -101,10 +105,15 @@ class Tfjs implements TfjsBackend {
 
   /** The elements, when they have been computed and copied. */
   async #readLater(buffer: DeviceBuffer): Promise<TypedArray> {
-    const { tensor, host, dtype } = ownBuffer(this, buffer).value;
+    const { value: { tensor, host, dtype }, verdict } = ownBuffer(this, buffer);
     if (host !== null) return host.slice();
-    const data = await this.#on.kernels.backend.read(tensor!.dataId);
-    return fromStorage(data.slice(), dtype);
+    this.#errors.checkDevice();
+    const reading = this.#on.kernels.backend.read(tensor!.dataId);
+    // A failure has its reason in the verdict, if there is one.
+    const data = await reading.catch(() => null);
+    await this.#errors.check(verdict);
+    if (data === null) throw this.#errors.lostError();
+    return fromStorage(data.slice(), dtype, this.kind);
   }
 
   /** The elements, where memory can be read without waiting. */

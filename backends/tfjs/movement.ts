@@ -86,6 +86,13 @@ export function spreadAlong(
   return sliceAlong(joined, axis, 0, size * (count + 1) - count, on);
 }
 
+/** Reversed along an axis. */
+export function flipAlong(x: TensorInfo, axis: number, on: Operations): TensorInfo {
+  const n = x.shape[axis];
+  if (n < 2) return x;
+  return takeAlong(x, axis, Int32Array.from(range(n), (i) => n - 1 - i), on);
+}
+
 /** Joined along an axis. */
 export function concatenate(
   parts: readonly TensorInfo[],
@@ -156,18 +163,14 @@ export const movementRules: Rules<
   pad: ({ shape, dtype, params: { low, high, interior, value } }, [x], on) => {
     if (sizeOf(shape) === 0) return on.empty(shape, on.tensorOf(x).dtype);
     const cast = castScalar(value, dtype);
-    const stored = dtype === "uint32" ? cast | 0 : cast;
+    const stored = on.typeOf(dtype) === "int32" ? cast | 0 : cast;
     return shape.reduce((current, _, axis) => {
       const spread = spreadAlong(current, axis, interior[axis], stored, on);
       return padAlong(spread, axis, [low[axis], high[axis]], stored, on);
     }, on.dense(x));
   },
   flip: ({ params: { axes } }, [x], on) =>
-    axes.reduce((current, axis) => {
-      const n = current.shape[axis];
-      if (n < 2) return current;
-      return takeAlong(current, axis, Int32Array.from(range(n), (i) => n - 1 - i), on);
-    }, on.tensorOf(x)),
+    axes.reduce((current, axis) => flipAlong(current, axis, on), on.tensorOf(x)),
   concat: ({ params: { axis } }, inputs, on) =>
     concatenate(inputs.map((x) => on.dense(x)), axis, on),
   alias: same,

@@ -9,8 +9,9 @@ import { allocate, type DType, type TypedArray } from "../../lib/base/dtype.ts";
 import { sameShape, type Shape, sizeOf } from "../../lib/base/shape.ts";
 import { execute } from "../reference/execute.ts";
 import { mergeAxes, mergePermutation } from "./axes.ts";
-import { fromStorage, type Kernels, storageType, toStorage } from "./kernels.ts";
-import type { TensorInfo } from "./load.ts";
+import type { Kernels } from "./kernels.ts";
+import type { TensorInfo, TfjsDType } from "./load.ts";
+import { fromStorage, storageType, toStorage } from "./storage.ts";
 import type { Value } from "./value.ts";
 
 /** Kernels handle this many axes everywhere; WebGPU's some more. */
@@ -19,6 +20,12 @@ const mostAxes = 4;
 const longRow = 16;
 /** WebAssembly's vector kernels of two operands; the others take 70 ns for an element where one operand repeats. */
 const vectorKernels: ReadonlySet<string> = new Set(["Add", "Sub", "Multiply", "RealDiv"]);
+
+/** What does the same where truth values are stored as floats. */
+const logicalFloats: Readonly<Record<string, string>> = {
+  LogicalAnd: "Multiply",
+  LogicalOr: "Maximum",
+};
 
 /** Operations on values. What they make lives until the kernels' scope ends. */
 export class Operations {
@@ -37,10 +44,9 @@ export class Operations {
   tensorOf(value: Value): TensorInfo {
     if (value.tensor === null) {
       const { stored, dtype } = value;
-      const type = storageType(dtype);
       value.tensor = value.host === null
         ? this.fill(stored, dtype, value.constant!)
-        : this.kernels.upload(toStorage(value.host), stored, type);
+        : this.upload(value.host, stored, dtype);
       // The value keeps it; whoever owns the value releases it.
       this.kernels.keep(value.tensor);
     }
@@ -122,6 +128,16 @@ export class Operations {
     return sameShape(x.shape, shape) ? x : this.kernels.reshape(x, shape);
   }
 
+  /** The type that holds elements of a dtype. */
+  typeOf(dtype: DType): TfjsDType {
+    return storageType(dtype, this.kernels.kind);
+  }
+
+  /** Host elements as a tensor. */
+  upload(data: TypedArray, shape: Shape, dtype: DType): TensorInfo {
+    return this.kernels.upload(toStorage(data, this.kernels.kind), shape, this.typeOf(dtype));
+  }
+
   /** A tensor without elements. */
   empty(shape: Shape, dtype: TensorInfo["dtype"]): TensorInfo {
     const none = dtype === "float32"
@@ -134,24 +150,40 @@ export class Operations {
 
   /** A tensor of one value. */
   fill(shape: Shape, dtype: DType, value: number): TensorInfo {
-    const type = storageType(dtype);
+    const type = this.typeOf(dtype);
     if (sizeOf(shape) === 0) return this.empty(shape, type);
     this.kernels.checkSize(shape, type);
-    const stored = dtype === "uint32" ? value | 0 : value;
-    return this.kernels.call("Fill", {}, { shape, value: stored, dtype: type });
+    const stored = type === "int32" ? value | 0 : value;
+    const flat = this.kernels.call("Fill", {}, {
+      shape: [sizeOf(shape)],
+      value: stored,
+      dtype: type,
+    });
+    return this.reshape(flat, shape);
   }
 
   /** A kernel with one operand, element by element. */
   unary(kernel: string, x: TensorInfo): TensorInfo {
     if (sizeOf(x.shape) === 0) return x;
-    return this.kernels.call(kernel, { x });
+    const flat = this.reshape(x, [sizeOf(x.shape)]);
+    return this.reshape(this.#numbers(this.kernels.call(kernel, { x: flat })), x.shape);
+  }
+
+  /** Where numbers are stored as floats, so are truth values and indices. */
+  #numbers(x: TensorInfo): TensorInfo {
+    return this.readable ? x : this.#convert(x, "float32");
+  }
+
+  #convert(x: TensorInfo, dtype: TfjsDType): TensorInfo {
+    return x.dtype === dtype ? x : this.kernels.call("Cast", { x }, { dtype });
   }
 
   /** A kernel with two operands, element by element; axes of size 1 are repeated. */
   binary(kernel: string, a: TensorInfo, b: TensorInfo): TensorInfo {
     const shape = a.shape.map((n, i) => n === 1 ? b.shape[i] : n);
     const comparison = /Equal|Less|Logical/.test(kernel);
-    if (sizeOf(shape) === 0) return this.empty(shape, comparison ? "bool" : a.dtype);
+    if (sizeOf(shape) === 0) return this.empty(shape, comparison ? this.typeOf("bool") : a.dtype);
+    if (!this.readable && kernel in logicalFloats) kernel = logicalFloats[kernel];
     const repeats = !this.readable || (vectorKernels.has(kernel) && a.dtype === "float32");
     if (!repeats && !sameShape(a.shape, b.shape)) {
       return this.binary(kernel, this.repeat(a, shape), this.repeat(b, shape));
@@ -165,7 +197,7 @@ export class Operations {
       return this.binary(kernel, this.repeat(a, shape), this.repeat(b, shape));
     }
     const operands = { a: this.reshape(a, left), b: this.reshape(b, right) };
-    return this.reshape(this.kernels.call(kernel, operands), shape);
+    return this.reshape(this.#numbers(this.kernels.call(kernel, operands)), shape);
   }
 
   /** a where the condition holds, else b; all of one shape. */
@@ -183,11 +215,54 @@ export class Operations {
     return this.reshape(this.binary("LogicalOr", kept, other), shape);
   }
 
-  /** The tensor as another of its types. Floats become integers as the kernel has it, so only where they are some. */
-  cast(x: TensorInfo, dtype: TensorInfo["dtype"]): TensorInfo {
-    if (x.dtype === dtype) return x;
-    if (sizeOf(x.shape) === 0) return this.empty(x.shape, dtype);
-    return this.kernels.call("Cast", { x }, { dtype });
+  /** The tensor as it is stored in another dtype; for values that both have. */
+  cast(x: TensorInfo, dtype: DType): TensorInfo {
+    const type = this.typeOf(dtype);
+    return sizeOf(x.shape) === 0 ? this.empty(x.shape, type) : this.#convert(x, type);
+  }
+
+  /** Integers as kernels take indices. */
+  indices(x: TensorInfo): TensorInfo {
+    return this.#convert(x, "int32");
+  }
+
+  /** A reducing kernel along the rows of a matrix that has elements. */
+  reduce(kernel: string, rows: TensorInfo): TensorInfo {
+    const attrs = { axis: [1], reductionIndices: [1], keepDims: false };
+    return this.kernels.call(kernel, { x: rows }, attrs);
+  }
+
+  /** The order that sorts each row of a matrix, largest first. */
+  topIndices(rows: TensorInfo): TensorInfo {
+    return this.#numbers(
+      this.kernels.callAll("TopK", { x: rows }, { k: rows.shape[1], sorted: true })[1],
+    );
+  }
+
+  /** From each row of a matrix the elements at the places that the row of another says. */
+  pick(rows: TensorInfo, places: TensorInfo): TensorInfo {
+    const indices = this.indices(places);
+    return this.kernels.call("GatherV2", { x: rows, indices }, { axis: 1, batchDims: 1 });
+  }
+
+  /** The first index of the largest or smallest element of each row of a matrix. */
+  firstIndex(kernel: "ArgMax" | "ArgMin", rows: TensorInfo): TensorInfo {
+    if (this.readable) return this.kernels.call(kernel, { x: rows }, { axis: 1 });
+    // On WebGPU any of several equal ones may be found. A NaN is the only element that its row's best is not equal to.
+    const [count, size] = rows.shape;
+    const best = this.reduce(kernel === "ArgMax" ? "Max" : "Min", rows);
+    const equal = this.binary("Equal", rows, this.reshape(best, [count, 1]));
+    const found = this.binary("Maximum", equal, this.isNaN(rows));
+    const place = this.upload(
+      Float32Array.from({ length: size }, (_, i) => i),
+      [1, size],
+      "float32",
+    );
+    const none = this.fill([1, 1], "float32", size);
+    return this.reduce(
+      "Min",
+      this.select(found, this.repeat(place, rows.shape), this.repeat(none, rows.shape)),
+    );
   }
 
   /** Whether each element is NaN; bool. */
@@ -227,7 +302,7 @@ export class Operations {
     if (constant !== undefined) return allocate(dtype, sizeOf(stored)).fill(constant);
     const heap = this.kernels.backend.typedArrayFromHeap;
     if (heap === undefined) return null;
-    return fromStorage(heap.call(this.kernels.backend, value.tensor!), dtype);
+    return fromStorage(heap.call(this.kernels.backend, value.tensor!), dtype, this.kernels.kind);
   }
 }
 

@@ -7,7 +7,7 @@
 import { range, sizeOf } from "../../lib/base/shape.ts";
 import type { ProgramNode } from "../../lib/compiler/program.ts";
 import { inSignedOrder } from "./elementwise.ts";
-import { padAlong } from "./movement.ts";
+import { flipAlong, padAlong } from "./movement.ts";
 import type { TensorInfo } from "./load.ts";
 import type { Operations } from "./operations.ts";
 import type { Rule, Rules } from "./rule.ts";
@@ -32,26 +32,24 @@ function reduceRows(
   if (count === 0) return on.empty([0], rows.dtype);
   if (size === 0) return on.fill([count], rows.dtype, empty);
   if (size === 1) return on.reshape(rows, [count]);
-  const attrs = { axis: [1], reductionIndices: [1], keepDims: false };
-  return on.kernels.call(kernel, { x: rows }, attrs);
+  return on.reduce(kernel, rows);
 }
 
 function extremes(kernel: string, bool: string): Rule<"reduceMax" | "reduceMin"> {
   return ({ shape, dtype, params: { axes } }, [x], on) => {
     const rows = rowsOf(inSignedOrder(on.dense(x), dtype, on), axes, on);
-    const found = reduceRows(dtype === "bool" ? bool : kernel, rows, 0, on);
+    const found = reduceRows(rows.dtype === "bool" ? bool : kernel, rows, 0, on);
     return on.reshape(inSignedOrder(found, dtype, on), shape);
   };
 }
 
-/** Whether a tensor has a NaN; without reading it, it may have one. */
-function mayHaveNaN(x: TensorInfo, on: Operations): boolean {
-  if (x.dtype !== "float32") return false;
-  const elements = on.kernels.backend.typedArrayFromHeap?.(x);
-  return elements === undefined || elements.some(Number.isNaN);
+/** Whether a tensor in WebAssembly has a NaN. */
+function hasNaN(x: TensorInfo, on: Operations): boolean {
+  if (x.dtype !== "float32" || !on.readable) return false;
+  return on.kernels.backend.typedArrayFromHeap!(x).some(Number.isNaN);
 }
 
-/** The first index of the best element of each row. Kernels pass over NaN, which is the best of all. */
+/** The first index of the best element of each row. WebAssembly's kernels pass over NaN, which is the best of all. */
 function firstBest(kernel: "ArgMax" | "ArgMin"): Rule<"argmax" | "argmin"> {
   return (
     { shape, params: { axis } }: ProgramNode<"argmax" | "argmin">,
@@ -64,11 +62,11 @@ function firstBest(kernel: "ArgMax" | "ArgMin"): Rule<"argmax" | "argmin"> {
       ? on.cast(dense, "int32")
       : inSignedOrder(dense, x.dtype, on);
     const rows = rowsOf(ordered, [axis], on);
-    const best = on.kernels.call(kernel, { x: rows }, { axis: 1 });
-    if (!mayHaveNaN(rows, on)) return on.reshape(best, shape);
+    const best = on.firstIndex(kernel, rows);
+    if (!hasNaN(rows, on)) return on.reshape(best, shape);
     const isNaN = on.cast(on.isNaN(rows), "int32");
-    const first = on.kernels.call("ArgMax", { x: isNaN }, { axis: 1 });
-    const some = on.kernels.call("Max", { x: isNaN }, { reductionIndices: [1], keepDims: false });
+    const first = on.firstIndex("ArgMax", isNaN);
+    const some = on.reduce("Max", isNaN);
     return on.reshape(on.select(on.cast(some, "bool"), first, best), shape);
   };
 }
@@ -104,7 +102,9 @@ export const reduceRules: Rules<
     if (sizeOf(shape) === 0) return dense;
     const outer = sizeOf(shape.slice(0, axis));
     const rows = on.reshape(dense, [outer, shape[axis], sizeOf(shape.slice(axis + 1))]);
-    const sums = on.kernels.call("Cumsum", { x: rows }, { axis: 1, exclusive: false, reverse });
-    return on.reshape(sums, shape);
+    const attrs = { axis: 1, exclusive: false, reverse: false };
+    const sums = (x: TensorInfo): TensorInfo => on.kernels.call("Cumsum", { x }, attrs);
+    // Backwards, WebGPU's kernel is wrong.
+    return on.reshape(reverse ? flipAlong(sums(flipAlong(rows, 1, on)), 1, on) : sums(rows), shape);
   },
 };

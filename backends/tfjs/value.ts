@@ -25,6 +25,8 @@ export interface Value {
   tensor: TensorInfo | null;
   /** The elements on the host, in the order of `stored`; null where they are on the device alone. */
   readonly host: TypedArray | null;
+  /** No integer's magnitude is larger, where that is known. */
+  bound?: number;
   /** The one value of all elements, where it is known. */
   readonly constant?: number;
 }

@@ -21,6 +21,7 @@ export interface HostArray {
  *
  * - `exact`: equal; zeros of different sign differ only if `signedZeros`.
  * - `ulp`: at most so many representable numbers away.
+ * - `either`: at most so many representable numbers away, or so far in value.
  * - `magnitude`: at most factor · eps · (the program's result on the absolute values of its inputs), which bounds
  *   the rounding of sums of products however much cancels.
  * - `scale`: at most factor · eps · (largest finite element of the reference's result).
@@ -28,6 +29,7 @@ export interface HostArray {
 export type Tolerance =
   | { readonly kind: "exact"; readonly signedZeros?: boolean }
   | { readonly kind: "ulp"; readonly ulp: number }
+  | { readonly kind: "either"; readonly ulp: number; readonly absolute: number }
   | { readonly kind: "magnitude"; readonly factor: number }
   | { readonly kind: "scale"; readonly factor: number };
 
@@ -176,6 +178,8 @@ function closeness(
       return (a, b) =>
         a === b || (Number.isNaN(a) && Number.isNaN(b)) ||
         distance(a, b, double) <= tolerance.ulp;
+    case "either":
+      return (a, b) => within(a, b, tolerance.absolute) || distance(a, b, double) <= tolerance.ulp;
     case "magnitude":
       return (a, b, i) => within(a, b, tolerance.factor * epsilon * bounds![i]);
     case "scale": {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { assert } from "@std/assert";
 import { createTfjsBackend, type TfjsBackend } from "../../backends/tfjs/mod.ts";
 
 /**
@@ -18,4 +19,13 @@ export async function tfjsBackend(backend: "wasm" | "webgpu"): Promise<TfjsBacke
     console.warn(`Left out: the tests of TensorFlow.js on ${backend}. ${error}`);
     return null;
   }
+}
+
+/** Throws where more is held than was; less may be, as the engine collects what earlier tests left. */
+export function assertAtMost(
+  held: readonly number[],
+  before: readonly number[],
+  message: string,
+): void {
+  assert(held.every((n, i) => n <= before[i]), `${message}: holds ${held}, before ${before}`);
 }
