@@ -15,6 +15,7 @@ import type {
   TensorMessage,
   ValueInfoMessage,
 } from "./messages.ts";
+import { isReal, typeOfCode } from "./types.ts";
 
 /** More nodes than any network has: definitions that double at each level reach it quickly. */
 const mostNodes = 500_000;
@@ -54,8 +55,10 @@ export interface FlatGraph {
   readonly inputs: readonly ValueInfoMessage[];
   /** The results. */
   readonly outputs: readonly ValueInfoMessage[];
-  /** Stored tensors by name. */
+  /** Stored tensors by name, those that nodes write down among them. */
   readonly initializers: ReadonlyMap<string, TensorMessage>;
+  /** The names of those that nodes write down. */
+  readonly written: ReadonlySet<string>;
   /** Stored sparse tensors. */
   readonly sparse: GraphMessage["sparseInitializer"];
   /** The byte of the file where it begins. */
@@ -80,6 +83,20 @@ const keyOf = (domain: string, name: string, overload: string): string =>
 
 function versionsOf(imports: readonly OperatorSetMessage[]): Map<string, number> {
   return new Map(imports.map(({ domain, version }) => [normalDomain(domain), version]));
+}
+
+/** The tensor of several real numbers that a node does nothing but write down; null for other nodes. */
+function writtenTensor(
+  { opType, domain, input, output, attribute }: NodeMessage,
+): TensorMessage | null {
+  const [given] = attribute;
+  const plain = opType === "Constant" && normalDomain(domain) === "" && attribute.length === 1 &&
+    input.length === 0 && output.length === 1 && output[0] !== "" && given.name === "value" &&
+    given.refAttrName === "";
+  if (!plain || given.t === null) return null;
+  const type = typeOfCode(given.t.dataType);
+  const several = given.t.dims.reduce((n, size) => n * size, 1) > 1;
+  return type !== null && isReal(type) && several ? given.t : null;
 }
 
 class Flattener {
@@ -110,12 +127,22 @@ class Flattener {
       initializers.set(name, tensor);
     }
     const nodes: FlatNode[] = [];
-    for (const node of graph.node) this.#node(node, scope, nodes);
+    const written = new Set<string>();
+    for (const node of graph.node) {
+      const tensor = scope.depth === 0 ? writtenTensor(node) : null;
+      const [name] = node.output;
+      if (tensor === null || initializers.has(name)) this.#node(node, scope, nodes);
+      else {
+        initializers.set(name, { ...tensor, name });
+        written.add(name);
+      }
+    }
     return {
       nodes,
       inputs: graph.input.map(rename),
       outputs: graph.output.map(rename),
       initializers,
+      written,
       sparse: graph.sparseInitializer.map((sparse) =>
         sparse.values === null
           ? sparse

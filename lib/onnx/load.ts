@@ -20,6 +20,7 @@ import { type FlatGraph, flattenModel } from "./flatten.ts";
 import { prepareGraph } from "./graph.ts";
 import { type ModelMessage, modelTable } from "./messages.ts";
 import { Network } from "./network.ts";
+import { origins } from "./origin.ts";
 import { chooseParameters, type OnnxParameterChoice, trainableNames } from "./parameters.ts";
 import { type OnnxSource, type ReadExternal, readExternalData, readSource } from "./source.ts";
 import type { ElementType } from "./types.ts";
@@ -81,7 +82,7 @@ export interface OnnxModel<X = Tensor, Y = Tensor> {
   readonly inputs: readonly OnnxValueInfo[];
   /** What it gives. */
   readonly outputs: readonly OnnxValueInfo[];
-  /** The stored tensors that it uses. */
+  /** The stored tensors that it uses, those of nodes that only write down a tensor of several real numbers among them. */
   readonly stored: readonly OnnxStoredTensor[];
 }
 
@@ -175,7 +176,16 @@ export async function loadOnnx<X = Tensor, Y = Tensor>(
     const bytes = await readSource(source);
     const model = parseModel(bytes);
     const external = await readExternalData(model, source, options.readExternal);
-    return buildModel(model, options, external);
+    const loaded = buildModel<X, Y>(model, options, external);
+    origins.set(loaded, {
+      source,
+      readExternal: options.readExternal,
+      size: bytes.length,
+      parameters: new Map(
+        loaded.stored.filter(({ parameter }) => parameter).map((stored) => [stored.name, stored]),
+      ),
+    });
+    return loaded;
   } catch (error) {
     throw withSource(error, source);
   }
@@ -204,7 +214,7 @@ function buildModel<X, Y>(
     order.filter((name) => graph.constants.has(name))
       .map((name) => [name, graph.constants.get(name)!]),
   );
-  const trainable = trainableNames(graph);
+  const trainable = trainableNames(graph, flat.written);
   const chosen = chooseParameters(options.parameters, constants, trainable);
   const parameters = new Map([...constants].filter(([name]) => chosen.has(name)));
   const inputs = given.map((info) =>

@@ -25,6 +25,7 @@ export {
   type OnnxValueInfo,
 } from "./load.ts";
 export type { OnnxParameterChoice } from "./parameters.ts";
+export { saveOnnx, type SaveOnnxOptions } from "./save.ts";
 export type { OnnxSource, ReadExternal } from "./source.ts";
 export type { SmallFloat } from "./small_floats.ts";
 export type { ElementType } from "./types.ts";

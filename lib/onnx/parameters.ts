@@ -45,13 +45,14 @@ function mark(graph: PreparedGraph, reaching: Set<string>): void {
 /**
  * The names of the stored tensors that are parameters by default: real numbers that reach the place of a weight, a bias, a
  * scale, a table of embeddings or an operand of arithmetic, directly or through operators that only move them. Statistics of
- * batch normalization are none, nor are single numbers in arithmetic, nor what only gives a shape, a bound or an exponent.
+ * batch normalization are none, nor are single numbers in arithmetic, nor what only gives a shape, a bound or an exponent, nor
+ * what a node writes down.
  */
-export function trainableNames(graph: PreparedGraph): Set<string> {
+export function trainableNames(graph: PreparedGraph, written: ReadonlySet<string>): Set<string> {
   const reaching = new Set<string>();
   mark(graph, reaching);
   const stored = [...graph.constants].filter(([name, { type }]) =>
-    isReal(type) && reaching.has(name)
+    isReal(type) && reaching.has(name) && !written.has(name)
   );
   return new Set(stored.map(([name]) => name));
 }

@@ -8,6 +8,7 @@
  */
 
 import { OnnxError } from "./error.ts";
+import { WireWriter } from "./wire_writer.ts";
 
 /** Deeper than any graph of people: what nests deeper was made to exhaust the stack. */
 const deepest = 100;
@@ -23,7 +24,13 @@ export interface Message {
   readonly offset: number;
 }
 
-/** How a field of a message is read. */
+/** A message to be written: any of its fields, and of the messages in it. */
+export type Draft<T> = T extends Uint8Array ? T
+  : T extends readonly (infer U)[] ? readonly Draft<U>[]
+  : T extends Message ? { readonly [K in Exclude<keyof T, "offset">]?: Draft<T[K]> }
+  : T;
+
+/** How a field of a message is read and written. */
 export interface Field<T> {
   /** Its number on the wire. */
   readonly number: number;
@@ -31,6 +38,8 @@ export interface Field<T> {
   readonly initial: () => T;
   /** Reads it once more; returns its value from then on. */
   readonly read: (reader: WireReader, wireType: number, value: T) => T;
+  /** Writes its value, with its key. */
+  readonly write: (writer: WireWriter, value: Draft<T>) => void;
 }
 
 /** A field for every property of a message. */
@@ -150,6 +159,7 @@ function single<T>(
   initial: T,
   wire: number,
   read: (reader: WireReader) => T,
+  write: (writer: WireWriter, value: NonNullable<Draft<T>>) => void,
 ): Field<T> {
   return {
     number,
@@ -158,10 +168,19 @@ function single<T>(
       reader.expect(wireType, wire);
       return read(reader);
     },
+    write: (writer, value) => {
+      if (value === null || value === undefined) return;
+      writer.key(number, wire);
+      write(writer, value);
+    },
   };
 }
 
-function repeated<T>(number: number, read: (reader: WireReader) => T): Field<T[]> {
+function repeated<T>(
+  number: number,
+  read: (reader: WireReader) => T,
+  write: (writer: WireWriter, value: Draft<T>) => void,
+): Field<T[]> {
   return {
     number,
     initial: () => [],
@@ -170,14 +189,21 @@ function repeated<T>(number: number, read: (reader: WireReader) => T): Field<T[]
       list.push(read(reader));
       return list;
     },
+    write: (writer, values) => {
+      for (const value of values as readonly Draft<T>[]) {
+        writer.key(number, lengthType);
+        write(writer, value);
+      }
+    },
   };
 }
 
-/** Numbers one by one or packed, as the writer liked. */
+/** Numbers one by one or packed, as the writer liked; packed here. */
 function numbers(
   number: number,
   wire: number,
   read: (reader: WireReader) => number,
+  write: (writer: WireWriter, value: number) => void,
 ): Field<number[]> {
   return {
     number,
@@ -192,52 +218,74 @@ function numbers(
       while (packed.position < packed.end) list.push(read(packed));
       return list;
     },
+    write: (writer, values) => {
+      if (values.length === 0) return;
+      writer.key(number, lengthType);
+      writer.nested((inner) => {
+        for (const value of values) write(inner, value);
+      });
+    },
   };
 }
 
-const decodeText = (reader: WireReader): string => utf8.decode(reader.bytes());
+const readText = (reader: WireReader): string => utf8.decode(reader.bytes());
+const writeText = (writer: WireWriter, value: string): void => writer.text(value);
+const writeVarint = (writer: WireWriter, value: number): void => writer.varint(value);
 
 /** A string; empty where absent. */
-export const text = (number: number): Field<string> => single(number, "", lengthType, decodeText);
+export const text = (number: number): Field<string> =>
+  single(number, "", lengthType, readText, writeText);
 /** A 32-bit integer; 0 where absent. */
 export const int32 = (number: number): Field<number> =>
-  single(number, 0, varintType, (r) => r.int32());
+  single(number, 0, varintType, (r) => r.int32(), writeVarint);
 /** A 64-bit integer; 0 where absent. */
 export const int64 = (number: number): Field<number> =>
-  single(number, 0, varintType, (r) => r.int64());
+  single(number, 0, varintType, (r) => r.int64(), writeVarint);
 /** A 64-bit integer; null where absent. */
 export const optionalInt64 = (number: number): Field<number | null> =>
-  single<number | null>(number, null, varintType, (r) => r.int64());
+  single<number | null>(number, null, varintType, (r) => r.int64(), writeVarint);
 /** A float32; 0 where absent. */
 export const float = (number: number): Field<number> =>
-  single(number, 0, fixed32Type, (r) => r.float());
+  single(number, 0, fixed32Type, (r) => r.float(), (w, value) => w.float(value));
 /** Bytes; null where absent. */
 export const bytes = (number: number): Field<Uint8Array<ArrayBuffer> | null> =>
-  single<Uint8Array<ArrayBuffer> | null>(number, null, lengthType, (r) => r.bytes());
+  single<Uint8Array<ArrayBuffer> | null>(
+    number,
+    null,
+    lengthType,
+    (r) => r.bytes(),
+    (w, value) => w.bytes(value),
+  );
 /** A list of strings. */
-export const texts = (number: number): Field<string[]> => repeated(number, decodeText);
+export const texts = (number: number): Field<string[]> => repeated(number, readText, writeText);
 /** A list of 32-bit integers. */
 export const int32s = (number: number): Field<number[]> =>
-  numbers(number, varintType, (r) => r.int32());
+  numbers(number, varintType, (r) => r.int32(), writeVarint);
 /** A list of 64-bit integers. */
 export const int64s = (number: number): Field<number[]> =>
-  numbers(number, varintType, (r) => r.int64());
+  numbers(number, varintType, (r) => r.int64(), writeVarint);
 /** A list of unsigned 64-bit integers. */
 export const uint64s = (number: number): Field<number[]> =>
-  numbers(number, varintType, (r) => r.uint64());
+  numbers(number, varintType, (r) => r.uint64(), writeVarint);
 /** A list of float32. */
 export const floats = (number: number): Field<number[]> =>
-  numbers(number, fixed32Type, (r) => r.float());
+  numbers(number, fixed32Type, (r) => r.float(), (w, value) => w.float(value));
 /** A list of float64. */
 export const doubles = (number: number): Field<number[]> =>
-  numbers(number, fixed64Type, (r) => r.double());
+  numbers(number, fixed64Type, (r) => r.double(), (w, value) => w.double(value));
 
 /** A message; null where absent, the last one where there are several. */
 export function message<T extends Message>(
   number: number,
   table: () => MessageTable<T>,
 ): Field<T | null> {
-  return single<T | null>(number, null, lengthType, (r) => decodeMessage(r.nested(), table()));
+  return single<T | null>(
+    number,
+    null,
+    lengthType,
+    (r) => decodeMessage(r.nested(), table()),
+    (w, value) => w.nested((inner) => writeFields(inner, value as Draft<T>, table())),
+  );
 }
 
 /** A list of messages. */
@@ -245,7 +293,11 @@ export function messages<T extends Message>(
   number: number,
   table: () => MessageTable<T>,
 ): Field<T[]> {
-  return repeated(number, (r) => decodeMessage(r.nested(), table()));
+  return repeated(
+    number,
+    (r) => decodeMessage(r.nested(), table()),
+    (w, value) => w.nested((inner) => writeFields(inner, value, table())),
+  );
 }
 
 type AnyTable = Readonly<Record<string, Field<unknown>>>;
@@ -276,4 +328,26 @@ export function decodeMessage<T extends Message>(reader: WireReader, table: Mess
     else result[name] = fields[name].read(reader, wireType, result[name]);
   }
   return result as unknown as T;
+}
+
+function writeFields<T extends Message>(
+  writer: WireWriter,
+  message: Draft<T>,
+  table: MessageTable<T>,
+): void {
+  const fields = table as unknown as AnyTable;
+  const values = message as Readonly<Record<string, unknown>>;
+  for (const name in fields) {
+    if (values[name] !== undefined) fields[name].write(writer, values[name]);
+  }
+}
+
+/** The bytes of a message: the fields that are given, also where they have their defaults. */
+export function encodeMessage<T extends Message>(
+  message: Draft<T>,
+  table: MessageTable<T>,
+): Uint8Array<ArrayBuffer> {
+  const writer = new WireWriter();
+  writeFields(writer, message, table);
+  return writer.finish();
 }
