@@ -18,6 +18,11 @@ export type * from "../lib/base/primitives.ts";
 export type { Shape } from "../lib/base/shape.ts";
 export type { Backend, DeviceBuffer, Executable, MemoryReport } from "../lib/compiler/backend.ts";
 export type { Program, ProgramNode } from "../lib/compiler/program.ts";
+export {
+  createOnnxruntimeBackend,
+  type OnnxruntimeBackend,
+  type OnnxruntimeBackendOptions,
+} from "./onnxruntime/mod.ts";
 export { referenceBackend } from "./reference/mod.ts";
 export { createTfjsBackend, type TfjsBackend, type TfjsBackendOptions } from "./tfjs/mod.ts";
 export { createWasmBackend, type WasmBackend, type WasmBackendOptions } from "./wasm/mod.ts";

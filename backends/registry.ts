@@ -10,7 +10,7 @@ import { referenceBackend } from "./reference/mod.ts";
 import { defaultWasmBackend } from "./wasm/mod.ts";
 
 /** Names of the backends that come with the package. */
-export type BackendName = "wasm" | "reference" | "tfjs-wasm" | "tfjs-webgpu";
+export type BackendName = "wasm" | "reference" | "tfjs-wasm" | "tfjs-webgpu" | "onnxruntime";
 
 /** How each is had: at once, or by a promise where it must be loaded or asked for first. */
 const makers: Record<BackendName, () => Backend | Promise<Backend>> = {
@@ -18,12 +18,19 @@ const makers: Record<BackendName, () => Backend | Promise<Backend>> = {
   reference: () => referenceBackend,
   "tfjs-wasm": () => tfjs("wasm"),
   "tfjs-webgpu": () => tfjs("webgpu"),
+  onnxruntime,
 };
 
 /** TensorFlow.js, whose module nobody else loads. */
 async function tfjs(backend: "wasm" | "webgpu"): Promise<Backend> {
   const { createTfjsBackend } = await import("./tfjs/mod.ts");
   return createTfjsBackend({ backend });
+}
+
+/** onnxruntime-web, likewise. */
+async function onnxruntime(): Promise<Backend> {
+  const { createOnnxruntimeBackend } = await import("./onnxruntime/mod.ts");
+  return createOnnxruntimeBackend();
 }
 
 /** The names of all backends. */

@@ -37,11 +37,16 @@ export interface BuiltProgram {
   readonly leaves: readonly GraphNode[];
 }
 
+const nothing: ReadonlySet<GraphNode> = new Set();
+
 /**
  * The program that computes the outputs. Equal nodes are merged, what no output needs is left out, and identities that
- * only matter to transforms vanish.
+ * only matter to transforms vanish. Nodes that are given have values from outside, whatever their operation.
  */
-export function buildProgram(outputs: readonly GraphNode[]): BuiltProgram {
+export function buildProgram(
+  outputs: readonly GraphNode[],
+  given: ReadonlySet<GraphNode> = nothing,
+): BuiltProgram {
   const nodes: ProgramNode[] = [];
   const inputs: number[] = [];
   const leaves: GraphNode[] = [];
@@ -68,7 +73,10 @@ export function buildProgram(outputs: readonly GraphNode[]): BuiltProgram {
         continue;
       }
       const operation = node.operation;
-      if (node.buffer !== null || operation === null || operation.primitive === "constant") {
+      if (
+        node.buffer !== null || operation === null || operation.primitive === "constant" ||
+        given.has(node)
+      ) {
         stack.pop();
         const params: PrimitiveParams["constant"] = { shape: node.shape, dtype: node.dtype };
         ids.set(

@@ -40,7 +40,7 @@ function checkReadable(x: Tensor): void {
   }
   if (x.operation?.primitive === "placeholder") {
     throw new TraceError(
-      "a value was read inside vmap: the tensor depends on an input that stands for one example of many and has no " +
+      "a value was read inside vmap or toOnnx: the tensor depends on an input that stands for one example of many and has no " +
         "value of its own; use where(...) instead of if, or move the reading outside vmap",
     );
   }

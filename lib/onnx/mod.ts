@@ -27,5 +27,6 @@ export {
 export type { OnnxParameterChoice } from "./parameters.ts";
 export { saveOnnx, type SaveOnnxOptions } from "./save.ts";
 export type { OnnxSource, ReadExternal } from "./source.ts";
+export { toOnnx, type ToOnnxOptions } from "./to_onnx.ts";
 export type { SmallFloat } from "./small_floats.ts";
 export type { ElementType } from "./types.ts";
