@@ -25,4 +25,12 @@ export {
 } from "./onnxruntime/mod.ts";
 export { referenceBackend } from "./reference/mod.ts";
 export { createTfjsBackend, type TfjsBackend, type TfjsBackendOptions } from "./tfjs/mod.ts";
+export {
+  type AdapterReport,
+  type AdapterSource,
+  createWebgpuBackend,
+  type ShaderObserver,
+  type WebgpuBackend,
+  type WebgpuBackendOptions,
+} from "./webgpu/mod.ts";
 export { createWasmBackend, type WasmBackend, type WasmBackendOptions } from "./wasm/mod.ts";

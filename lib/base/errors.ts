@@ -57,3 +57,15 @@ export class BackendError extends TangentsError {
   /** The class name, for messages and logs. */
   override name = "BackendError";
 }
+
+/** A device was lost with what it held: reset, unplugged, or taken away. What is computed afterwards works on a new one. */
+export class DeviceLostError extends BackendError {
+  /** The class name, for messages and logs. */
+  override name = "DeviceLostError";
+}
+
+/** A backend has no memory for what was asked. */
+export class OutOfMemoryError extends BackendError {
+  /** The class name, for messages and logs. */
+  override name = "OutOfMemoryError";
+}
