@@ -453,8 +453,41 @@ Deno.test("a memory limit that nothing fits is an error that says how much is ne
   await assertRejects(
     () => empiricalNtk(f, params, x1, x2, { memoryLimit: 10 }),
     BackendError,
-    "the smallest block needs 0.0 MB, more than memoryLimit, 0.0 MB; raise it",
+    " bytes, more than memoryLimit, 10 bytes; raise it",
   );
+});
+
+Deno.test("a kernel that does not fit in one piece is compiled whole once", async () => {
+  const wasm = createWasmBackend({ threads: 1 });
+  const sizes: number[] = [];
+  const counting: Backend = {
+    name: "counting",
+    dtypes: wasm.dtypes,
+    compile(program) {
+      const [shape] = program.outputs.map((id) => program.nodes[id].shape);
+      sizes.push(shape.reduce((n, size) => n * size, 1));
+      return wasm.compile(program);
+    },
+    upload: (data, dtype) => wasm.upload(data, dtype),
+    read: (buffer) => wasm.read(buffer),
+    readSync: (buffer) => wasm.readSync!(buffer),
+    memory: () => wasm.memory(),
+  };
+  const { f, params, x1, x2 } = wide;
+  let report: NtkReport | undefined;
+  const compute = async (memoryLimit?: number): Promise<Tensor> =>
+    await empiricalNtk(f, params, x1, x2, {
+      memoryLimit,
+      backend: counting,
+      method: "structured-derivatives",
+      onReport: (given) => report = given,
+    });
+  const whole = await compute();
+  sizes.length = 0;
+  const parts = await compute(report!.tiles.bytes / 2);
+  assert(report!.tiles.count > 1);
+  assertEquals(sizes.filter((size) => size === whole.size).length, 1);
+  assertKernel(parts, valuesOf(whole), 1e-6, "in blocks");
 });
 
 Deno.test("an explanation has a row for each parameter, and what it chose is what is done", async () => {

@@ -53,6 +53,7 @@ export async function execute(
       (block) => kernelBy(block, choices[i]),
       limit,
       backend,
+      problems.length === 1 ? prepared.bytes : null,
     );
     kernels.push(withOutputShape(computed.kernel, problem.form));
     // Of several kernels, the blocks of the one that needed most are reported, and the number of all.

@@ -211,24 +211,33 @@ async function fittingSizes(
 
 /** Bytes as people read them. */
 export function megabytes(bytes: number): string {
+  if (bytes < 1e5) return `${Math.ceil(bytes)} bytes`;
   return `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
 }
 
-/** The kernel computed, in one piece if it fits the limit, and in blocks otherwise. */
+/**
+ * The kernel computed, in one piece if it fits the limit, and in blocks otherwise. `tried` are the bytes that it needs in
+ * one piece, where they are known to be too many.
+ */
 export async function computeKernel(
   problem: KernelProblem,
   build: KernelBuilder,
   limit: number,
   backend: Backend,
+  tried: number | null = null,
 ): Promise<{ kernel: Tensor; tiles: TileReport }> {
   const whole = wholeSizes(problem);
-  const { kernel, prepared } = await firstBlock(problem, build, whole, backend);
-  if (prepared.bytes <= limit) {
-    prepared.run();
-    await backend.synchronize?.();
-    return { kernel, tiles: { ...whole, count: 1, bytes: prepared.bytes } };
+  let needed = tried;
+  if (needed === null) {
+    const { kernel, prepared } = await firstBlock(problem, build, whole, backend);
+    if (prepared.bytes <= limit) {
+      prepared.run();
+      await backend.synchronize?.();
+      return { kernel, tiles: { ...whole, count: 1, bytes: prepared.bytes } };
+    }
+    needed = prepared.bytes;
   }
-  const { sizes, bytes } = await fittingSizes(problem, build, limit, prepared.bytes, backend);
+  const { sizes, bytes } = await fittingSizes(problem, build, limit, needed, backend);
   const { data, count } = await computeBlocks(problem, build, sizes, backend);
   const { diagonal, full } = whole;
   return {
