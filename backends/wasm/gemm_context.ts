@@ -86,6 +86,32 @@ export function emitBySize(
   );
 }
 
+/** Emits a body for each size of the panels in a range, given how many there are: larger panels come first. */
+export function emitSizes(
+  f: FunctionBuilder,
+  { panels, small, extra }: Split,
+  begin: Local,
+  end: Local,
+  body: (size: number, count: Local) => void,
+): void {
+  const count = f.local("i32");
+  /** Pushes the smaller, or larger, of a local and `extra`. */
+  const bounded = (local: Local, comparison: "i32.lt_u" | "i32.gt_u") =>
+    f.get(local).i32(extra).get(local).i32(extra).op(comparison).select();
+  const emit = (size: number) => {
+    f.op("i32.sub").tee(count).i32(0).op("i32.gt_s").if_(() => body(size, count));
+  };
+  if (extra > 0) {
+    bounded(end, "i32.lt_u").get(begin);
+    emit(small + 1);
+  }
+  if (panels > extra) {
+    f.get(end);
+    bounded(begin, "i32.gt_u");
+    emit(small);
+  }
+}
+
 /** Bytes of the largest tile, with its second half when sums are compensated. */
 export function tileBytes(plan: GemmPlan, lanes: number): number {
   const vectors = plan.kind === "outer" ? plan.vectors : Math.ceil(plan.columns.largest / lanes);

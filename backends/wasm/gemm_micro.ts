@@ -1,4 +1,4 @@
-/** Microkernels: the innermost products, one tile of the result in registers, called once per tile. */
+/** Microkernels: the innermost products, one tile of the result in registers. */
 import type {
   FunctionBuilder,
   FunctionReference,
@@ -26,9 +26,9 @@ import {
  */
 export type TileOutput = "matrix" | "matrixAdd" | "tile" | "tileCompensated";
 
-/** Parameters of the output, after those of the operands. */
+/** Parameters of the output, after those of the operands: see `outerMicrokernel`. */
 function outputParameters(output: TileOutput, vectors: number): ValueType[] {
-  return new Array<ValueType>(output.startsWith("matrix") ? 1 + vectors : 2).fill("i32");
+  return new Array<ValueType>(output.startsWith("matrix") ? 1 + vectors : 3).fill("i32");
 }
 
 /** Stores the tile: `first` is the index of the first output parameter. */
@@ -124,9 +124,13 @@ function emitChains(
 }
 
 /**
- * The function (...a, ...b, depth, ...output) of an outer tile: a is a packed panel or the address of
- * each row; b is a packed panel, or a pointer into B's row table and the address of each vector's column.
- * An output that is not simply a tile has the address of one for sums of chains after its other parameters.
+ * The function (...a, ...b, depth, ...output) of an outer tile.
+ *
+ * - a is the address of each row; or, packed, a panel, the bytes to the next, and how many panels there are, each of
+ *   which is multiplied and makes a tile of its own.
+ * - b is a packed panel, or a pointer into B's row table and the address of each vector's column.
+ * - output is C's row table and the address of each vector's column; or a tile, whether it is new, and the bytes to the next
+ *   one. One that is not simply a tile is followed by the address of a tile for sums of chains.
  */
 export function outerMicrokernel(
   module: ModuleBuilder,
@@ -138,7 +142,8 @@ export function outerMicrokernel(
   const key = `outer ${numeric.dtype}${
     numeric.relaxed ? " relaxed" : ""
   } ${rows}x${vectors} ${a} ${b} ${output}`;
-  const aCount = a === "packed" ? 1 : rows;
+  const packed = a === "packed";
+  const aCount = packed ? 3 : rows;
   const bCount = b === "packed" ? 1 : 1 + vectors;
   const parameters: ValueType[] = [
     ...new Array<ValueType>(aCount + bCount + 1).fill("i32"),
@@ -146,10 +151,10 @@ export function outerMicrokernel(
     ...(output === "tile" ? [] : ["i32" as const]),
   ];
   return cache.get(module, key, parameters, (f) => {
-    const source = f.parameter(aCount);
-    const depth = f.parameter(aCount + bCount);
-    /** The packed panel of A, or how far along its rows the sum is. */
-    const position = a === "packed" ? f.parameter(0) : f.local("i32");
+    const source = f.local("i32");
+    const depth = f.local("i32");
+    /** Where the sum is in the panel of A, or how far along A's rows. */
+    const position = f.local("i32");
     const sums = Array.from({ length: rows }, () => f.locals("v128", vectors));
     // The shorter side stays in registers while the other streams through one: with twelve sums, that
     // leaves V8's fifteen registers just enough.
@@ -160,7 +165,7 @@ export function outerMicrokernel(
     const loadLeft = (u: number, i: number, to: Local) => {
       // Engines without guard pages check the bounds of every load. With the offset added before, all
       // of these checks compare with the same limit, and V8 needs one instruction less for each.
-      if (a === "packed") {
+      if (packed) {
         f.get(position);
         emitAdd(f, numeric.bytes * (u * rows + i));
       } else {
@@ -191,26 +196,44 @@ export function outerMicrokernel(
       }
     };
     const first = aCount + bCount + 1;
-    const empty = output === "tile" ? f.parameter(first + 1) : f.local("i32");
-    if (output !== "tile") f.i32(1).set(empty);
+    const empty = f.local("i32");
     const tile = f.parameter(output === "tile" ? first : parameters.length - 1);
     const chains = emitChains(f, numeric, sums.flat(), tile, empty);
     const chain = f.local("i32");
-    f.loop((again) => {
-      f.get(depth).i32(chainLength).get(depth).i32(chainLength).op("i32.lt_s").select().set(chain);
-      f.get(depth).get(chain).op("i32.sub").set(depth);
-      emitUnrolled(f, chain, 8, step, (steps) => {
-        emitIncrement(f, position, numeric.bytes * (a === "packed" ? rows : 1) * steps);
-        emitIncrement(f, source, (b === "packed" ? 16 * vectors : 4) * steps);
+    const emitTile = () => {
+      f.get(f.parameter(aCount)).set(source);
+      f.get(f.parameter(aCount + bCount)).set(depth);
+      if (output === "tile") f.get(f.parameter(first + 1)).set(empty);
+      else f.i32(1).set(empty);
+      f.loop((again) => {
+        f.get(depth).i32(chainLength).get(depth).i32(chainLength).op("i32.lt_s").select();
+        f.set(chain);
+        f.get(depth).get(chain).op("i32.sub").set(depth);
+        emitUnrolled(f, chain, 8, step, (steps) => {
+          emitIncrement(f, position, numeric.bytes * (packed ? rows : 1) * steps);
+          emitIncrement(f, source, (b === "packed" ? 16 * vectors : 4) * steps);
+        });
+        f.get(depth).if_(() => {
+          chains.flush();
+          f.br(again);
+        });
       });
-      f.get(depth).if_(() => {
-        chains.flush();
-        f.br(again);
-      });
+      if (output === "tile") return chains.flush();
+      chains.join();
+      emitOutput(f, numeric, sums, output, first);
+    };
+    if (!packed) return emitTile();
+    const [panel, panelBytes, count] = [0, 1, 2].map((i) => f.parameter(i));
+    const target = f.parameter(first);
+    f.loop((next) => {
+      for (const sum of sums.flat()) f.i32x4Splat(0).set(sum);
+      f.get(panel).set(position);
+      emitTile();
+      f.get(panel).get(panelBytes).op("i32.add").set(panel);
+      if (output.startsWith("matrix")) emitIncrement(f, target, 4 * rows);
+      else f.get(target).get(f.parameter(first + 2)).op("i32.add").set(target);
+      f.get(count).i32(1).op("i32.sub").tee(count).brIf(next);
     });
-    if (output === "tile") return chains.flush();
-    chains.join();
-    emitOutput(f, numeric, sums, output, first);
   });
 }
 

@@ -1,6 +1,14 @@
 /** Blocks as sums of outer products: A is packed, then each panel of B meets all panels of A. */
 import type { Local } from "./assembler.ts";
-import { emitRowLoop, emitStore, pushEntry, tileBytes, type UnitContext } from "./gemm_context.ts";
+import {
+  emitPanelStart,
+  emitRowLoop,
+  emitSizes,
+  emitStore,
+  pushEntry,
+  tileBytes,
+  type UnitContext,
+} from "./gemm_context.ts";
 import { outerMicrokernel, type TileOutput } from "./gemm_micro.ts";
 import { emitAdd, emitFor, emitIncrement, type Numeric } from "./gemm_numeric.ts";
 import {
@@ -177,29 +185,57 @@ function emitPanelPointer(context: UnitContext, pack: () => void): void {
   f.get(columnPanel).i32(plainPanels(plan, numeric)).op("i32.ge_s").if_(pack);
 }
 
-/** Emits the products of a panel of B, given how to push it, with all panels of A. */
+/**
+ * Emits the products of a panel of B with all panels of A. `call` emits that of `count` panels; a finished tile is stored by
+ * `store`, if the microkernel does not.
+ */
 function emitProducts(
   context: UnitContext,
-  call: (rows: number) => void,
+  call: (rows: number, count: Local) => void,
   store: ((rows: number) => void) | undefined,
 ): void {
   const { f, numeric, plan } = context;
+  const oneTile = store !== undefined && plan.depthBlocks === 1;
   f.get(context.aPanels).set(context.aPointer);
-  emitRowLoop(context, (rows) => {
-    call(rows);
-    if (!plan.directA) emitIncrement(f, context.aPointer, aPanelBytes(plan, numeric, rows));
-    if (store === undefined) return;
-    if (plan.depthBlocks === 1) return store(rows);
-    f.get(context.last).if_(() => store(rows));
-    emitIncrement(f, context.tile, tileBytes(plan, numeric.lanes));
+  if (plan.directA || oneTile) {
+    const count = f.local("i32");
+    f.i32(1).set(count);
+    emitRowLoop(context, (rows) => {
+      call(rows, count);
+      if (!plan.directA) emitIncrement(f, context.aPointer, aPanelBytes(plan, numeric, rows));
+      if (store === undefined) return;
+      if (oneTile) return store(rows);
+      f.get(context.last).if_(() => store(rows));
+      emitIncrement(f, context.tile, tileBytes(plan, numeric.lanes));
+    });
+    return;
+  }
+  const tile = f.local("i32");
+  f.get(context.tile).set(tile);
+  emitPanelStart(f, plan.rows, context.rowBegin, context.row);
+  emitSizes(f, plan.rows, context.rowBegin, context.rowEnd, (rows, count) => {
+    const advance = (to: Local, bytes: number) =>
+      f.get(count).i32(bytes).op("i32.mul").get(to).op("i32.add").set(to);
+    call(rows, count);
+    advance(context.aPointer, aPanelBytes(plan, numeric, rows));
+    advance(context.row, rows);
+    if (store !== undefined) advance(context.tile, tileBytes(plan, numeric.lanes));
+  });
+  if (store === undefined) return;
+  f.get(context.last).if_(() => {
+    f.get(tile).set(context.tile);
+    emitRowLoop(context, (rows) => {
+      store(rows);
+      emitIncrement(f, context.tile, tileBytes(plan, numeric.lanes));
+    });
   });
 }
 
-/** Pushes where a microkernel finds its rows of A: a packed panel, or the address of each. */
-function emitRows(context: UnitContext, rows: number): void {
-  const { f, plan } = context;
+/** Pushes where a microkernel finds its rows of A: packed panels, or the address of each. */
+function emitRows(context: UnitContext, rows: number, count: Local): void {
+  const { f, numeric, plan } = context;
   if (!plan.directA) {
-    f.get(context.aPointer);
+    f.get(context.aPointer).i32(aPanelBytes(plan, numeric, rows)).get(count);
     return;
   }
   pushEntry(f, context.aDepth, context.depthStart);
@@ -228,9 +264,10 @@ function emitPaddedPanel(
     emitPack(context, plan.packB, operand, columns, vectors * numeric.lanes);
   });
   const output: TileOutput = plan.compensated ? "tileCompensated" : "tile";
-  const call = (rows: number) => {
-    emitRows(context, rows);
+  const call = (rows: number, count: Local) => {
+    emitRows(context, rows, count);
     f.get(context.bPointer).get(context.depth).get(context.tile).get(context.first);
+    f.i32(tileBytes(plan, numeric.lanes));
     if (output !== "tile") f.get(context.chains);
     const a = plan.directA ? "direct" : "packed";
     f.call(outerMicrokernel(module, functions, numeric, { rows, vectors, a, b: "packed", output }));
@@ -355,8 +392,8 @@ function emitVectorPanel(
     ? "tileCompensated"
     : "tile";
   const b = plan.directB ? "direct" : "packed";
-  const call = (rows: number) => {
-    emitRows(context, rows);
+  const call = (rows: number, count: Local) => {
+    emitRows(context, rows, count);
     if (plan.directB) pushEntry(f, context.bDepth, context.depthStart);
     for (const source of sources) f.get(source);
     f.get(context.depth);
@@ -364,7 +401,7 @@ function emitVectorPanel(
       pushEntry(f, context.cRows, context.row);
       for (const target of targets) f.get(target);
     } else {
-      f.get(context.tile).get(context.first);
+      f.get(context.tile).get(context.first).i32(tileBytes(plan, numeric.lanes));
     }
     if (output !== "tile") f.get(context.chains);
     const a = plan.directA ? "direct" : "packed";

@@ -124,3 +124,11 @@ export function balancedSplit(size: number, limit: number): Split {
   const extra = size - panels * small;
   return { size, panels, small, extra, largest: small + (extra > 0 ? 1 : 0) };
 }
+
+/** The sizes that an axis's panels have, larger ones first, and how many panels have each. */
+export function sizesOf(
+  { panels, small, extra }: Split,
+): (readonly [size: number, count: number])[] {
+  const sizes = [[small + 1, extra], [small, panels - extra]] as const;
+  return sizes.filter(([, count]) => count > 0);
+}

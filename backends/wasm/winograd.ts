@@ -22,7 +22,7 @@ import {
   type Numeric,
   numericOf,
 } from "./gemm_numeric.ts";
-import type { GemmShape } from "./gemm_shape.ts";
+import { type GemmShape, sizesOf } from "./gemm_shape.ts";
 import { inputTransform, outputTransform } from "./winograd_transforms.ts";
 import { filterGradientPhase } from "./winograd_gradient.ts";
 import {
@@ -159,9 +159,9 @@ function emitProducts(
   places: { filters: Local; inputs: Local; outputs: Local; vectors: Local },
 ): void {
   const { channels, rows } = plan;
-  const [place, column, columns, row, left, right, filters, inputs, tile, panels] = f.locals(
+  const [place, column, columns, left, right, filters, inputs, tile, panels] = f.locals(
     "i32",
-    10,
+    9,
   );
   f.get(places.vectors).i32(1).op("i32.add").i32(1).op("i32.shr_u").set(columns);
   f.get(places.filters).set(filters);
@@ -172,20 +172,19 @@ function emitProducts(
     f.get(panels).set(tile);
     emitFor(f, column, () => f.i32(0), () => f.get(columns), () => {
       f.get(filters).set(left);
-      emitFor(f, row, () => f.i32(0), () => f.i32(rows.panels), () => {
-        emitBySize(f, rows, row, (size) => {
-          const kernel = outerMicrokernel(module, cache, numeric, {
-            rows: size,
-            vectors: 2,
-            a: "packed",
-            b: "packed",
-            output: "tile",
-          });
-          f.get(left).get(right).i32(channels).get(tile).i32(1).call(kernel);
-          emitIncrement(f, left, 4 * channels * size);
-          emitIncrement(f, tile, 32 * size);
+      for (const [size, count] of sizesOf(rows)) {
+        const kernel = outerMicrokernel(module, cache, numeric, {
+          rows: size,
+          vectors: 2,
+          a: "packed",
+          b: "packed",
+          output: "tile",
         });
-      });
+        f.get(left).i32(4 * channels * size).i32(count).get(right).i32(channels);
+        f.get(tile).i32(1).i32(32 * size).call(kernel);
+        emitIncrement(f, left, 4 * channels * size * count);
+        emitIncrement(f, tile, 32 * size * count);
+      }
       emitIncrement(f, right, 32 * channels);
     });
     emitIncrement(f, filters, plan.filterBytes);

@@ -9,7 +9,7 @@
  * tiles. Where the size is no multiple of a tile, the last tile overlaps the one before, with zeros for what that had.
  */
 import type { FunctionBuilder, FunctionReference, Local, ModuleBuilder } from "./assembler.ts";
-import { emitBySize, emitPanelStart } from "./gemm_context.ts";
+import { emitBySize, emitPanelStart, emitSizes } from "./gemm_context.ts";
 import { gemmDescriptor } from "./gemm_descriptor.ts";
 import { outerMicrokernel } from "./gemm_micro.ts";
 import { emitFor, emitIncrement, type FunctionCache, numericOf } from "./gemm_numeric.ts";
@@ -214,8 +214,11 @@ export function filterGradientPhase(
           emitFor(f, channel, () => f.get(t.channelBegin), () => f.get(t.channelEnd), () => {
             f.get(place).i32(plan.cotangentBytes).op("i32.mul").get(t.cotangents).op("i32.add");
             f.set(left);
-            eachPanel((size) => {
-              f.get(left).get(right).get(t.tiles).get(tile).get(first);
+            emitSizes(f, rows, t.panelBegin, t.panelEnd, (size, count) => {
+              const advance = (to: Local, bytes: number) =>
+                f.get(count).i32(bytes).op("i32.mul").get(to).op("i32.add").set(to);
+              f.get(left).i32(4 * size * plan.tilesInBand).get(count).get(right).get(t.tiles);
+              f.get(tile).get(first).i32(32 * size);
               f.call(outerMicrokernel(module, cache, numeric, {
                 rows: size,
                 vectors: 2,
@@ -223,8 +226,8 @@ export function filterGradientPhase(
                 b: "packed",
                 output: "tile",
               }));
-              emitIncrement(f, left, 4 * size * plan.tilesInBand);
-              emitIncrement(f, tile, 32 * size);
+              advance(left, 4 * size * plan.tilesInBand);
+              advance(tile, 32 * size);
             });
             emitIncrement(f, right, plan.inputPanelBytes);
             emitIncrement(f, channel, 7);
