@@ -124,6 +124,9 @@ Deno.test("gemm: a few rows times a large matrix", () => {
       [5, 1003, 331],
       [17, 2049, 100],
       [8, 700, 1300],
+      [4, 2050, 260],
+      [6, 1029, 144],
+      [7, 1024, 1600],
     ]
   ) {
     for (let bits = 0; bits < 8; bits++) {

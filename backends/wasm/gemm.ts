@@ -14,7 +14,7 @@ import type { FunctionReference, ModuleBuilder } from "./assembler.ts";
 import { gemmDescriptor, rolesOf } from "./gemm_descriptor.ts";
 import { emitFor, FunctionCache, type Numeric, numericOf } from "./gemm_numeric.ts";
 import { planGemm } from "./gemm_plan.ts";
-import type { AxisLayout, GemmPlan, GemmShape } from "./gemm_shape.ts";
+import { type AxisLayout, type GemmPlan, type GemmShape, workspaceRow } from "./gemm_shape.ts";
 import { emitPartialSums } from "./gemm_store.ts";
 import { scratchLayout, unitFunction } from "./gemm_unit.ts";
 import { emitWinograd } from "./winograd.ts";
@@ -136,7 +136,8 @@ export function emitGemm(module: ModuleBuilder, shape: GemmShape, cache: GemmCac
     phases,
     scratchBytes: scratchLayout(plan, numeric).total,
     workspaceBytes: plan.depthSplits > 1
-      ? plan.depthSplits * shape.batch * shape.m * shape.n * numeric.bytes + 16
+      ? plan.depthSplits * shape.batch * plan.rows.size *
+          workspaceRow(plan.columns.size, numeric.bytes) + 16
       : 0,
     plan,
   };

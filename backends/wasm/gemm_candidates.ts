@@ -204,8 +204,9 @@ export function stripCandidates(shape: GemmShape, lanes: number, swap: boolean):
   const { m, n, k, b } = shape;
   const eligible = m <= stripRows && b.columns.run >= n && n >= 16 * lanes &&
     k >= 2 * stripDepth && n * k * (16 / lanes) >= smallestStrip;
-  // Multiplying is hidden behind reading.
-  return eligible ? [{ kind: "strip", swap, cycles: k * n / lanes / 2, rowLimit: m }] : [];
+  // Multiplying by the first rows is hidden behind reading.
+  const cycles = k * n / lanes * Math.max(0.5, 0.65 * m);
+  return eligible ? [{ kind: "strip", swap, cycles, rowLimit: m }] : [];
 }
 
 /** Estimates a taps plan, for one row and a few rows of B that come in runs of neighbours. */

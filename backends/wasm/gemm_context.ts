@@ -7,7 +7,7 @@ import {
   type FunctionCache,
   type Numeric,
 } from "./gemm_numeric.ts";
-import type { GemmPlan, Split } from "./gemm_shape.ts";
+import { type GemmPlan, type Split, workspaceRow } from "./gemm_shape.ts";
 import { storeFunction, type TileStore } from "./gemm_store.ts";
 
 /** Everything that the parts of one unit's code share. */
@@ -133,12 +133,13 @@ export function emitStore(
     columns,
     compensated: plan.compensated,
     accumulate: context.accumulate && !dense,
-    target: dense ? plan.columns.size * numeric.bytes : "table",
+    target: dense ? workspaceRow(plan.columns.size, numeric.bytes) : "table",
   };
   f.get(context.tile);
   if (dense) {
-    f.get(context.c).get(context.row).i32(plan.columns.size).op("i32.mul");
-    f.get(context.column).op("i32.add").i32(numeric.bytes).op("i32.mul").op("i32.add");
+    f.get(context.c).get(context.row);
+    f.i32(workspaceRow(plan.columns.size, numeric.bytes)).op("i32.mul").op("i32.add");
+    f.get(context.column).i32(numeric.bytes).op("i32.mul").op("i32.add");
   } else {
     f.get(context.c);
     pushEntry(f, context.cRows, context.row);

@@ -18,7 +18,7 @@ import {
   type PackSource,
   packWideFunction,
 } from "./gemm_pack.ts";
-import type { GemmPlan } from "./gemm_shape.ts";
+import { type GemmPlan, workspaceRow } from "./gemm_shape.ts";
 import { vectorStoreFunction } from "./gemm_store.ts";
 
 /** Emits the call of a packing function for each group of lanes of a panel. */
@@ -407,7 +407,7 @@ function emitVectorPanel(
     const a = plan.directA ? "direct" : "packed";
     f.call(outerMicrokernel(module, functions, numeric, { rows, vectors, a, b, output }));
   };
-  const rowBytes = plan.columns.size * numeric.bytes;
+  const rowBytes = workspaceRow(plan.columns.size, numeric.bytes);
   const store = (rows: number) => {
     f.get(context.tile);
     if (dense) f.i32(0);

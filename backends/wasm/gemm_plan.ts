@@ -80,7 +80,7 @@ export function planGemm(shape: GemmShape): GemmPlan {
 /** The plan of a few rows times a large matrix. */
 function planStrip(shape: GemmShape, swap: boolean, lanes: number): GemmPlan {
   const { batch, m, n, k, c } = shape;
-  const columns = equalSplit(n, stripPanelBytes / 16, Math.ceil(n / lanes));
+  const columns = equalSplit(n, stripPanelBytes(m) / 16, Math.ceil(n / lanes));
   const depthBlocks = Math.ceil(k / stripDepth);
   return {
     kind: "strip",

@@ -125,6 +125,14 @@ export function balancedSplit(size: number, limit: number): Split {
   return { size, panels, small, extra, largest: small + (extra > 0 ? 1 : 0) };
 }
 
+/**
+ * Bytes of a row of the workspace, where separate sums over parts of k stand. Rows a multiple of a page apart would meet in
+ * one set of the first-level cache: they are a line farther.
+ */
+export function workspaceRow(columns: number, bytes: number): number {
+  return columns * bytes % 4096 === 0 ? columns * bytes + 64 : columns * bytes;
+}
+
 /** The sizes that an axis's panels have, larger ones first, and how many panels have each. */
 export function sizesOf(
   { panels, small, extra }: Split,

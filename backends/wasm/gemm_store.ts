@@ -14,6 +14,7 @@ import {
   type FunctionCache,
   type Numeric,
 } from "./gemm_numeric.ts";
+import { workspaceRow } from "./gemm_shape.ts";
 
 /** A finished tile and the part of C that it goes to. */
 export interface TileStore {
@@ -154,6 +155,7 @@ export function emitPartialSums(
 ): void {
   const { splits, batch, rows, columns, contiguous, accumulate } = sums;
   const { lanes } = numeric;
+  const rowBytes = workspaceRow(columns, numeric.bytes);
   const [row, source, columnEntry, count, address, split] = f.locals("i32", 6);
   const [part, low, high] = f.locals("v128", 3);
   f.get(tables.c);
@@ -161,7 +163,7 @@ export function emitPartialSums(
   f.load("i32.load").op("i32.add");
   f.get(tables.rowTable).get(index).i32(rows).op("i32.rem_u").i32(2).op("i32.shl").op("i32.add");
   f.load("i32.load").op("i32.add").set(row);
-  f.get(tables.workspace).get(index).i32(columns * numeric.bytes).op("i32.mul").op("i32.add");
+  f.get(tables.workspace).get(index).i32(rowBytes).op("i32.mul").op("i32.add");
   f.set(source);
   f.get(tables.columnTable).set(columnEntry);
   /** Sets `address` to that of a column of C. */
@@ -193,7 +195,7 @@ export function emitPartialSums(
       // The last vector reads beyond its row, and at most a vector beyond the workspace.
       f.get(address).load("v128.load").set(part);
       addPart();
-      f.get(address).i32(batch * rows * columns * numeric.bytes).op("i32.add").set(address);
+      f.get(address).i32(batch * rows * rowBytes).op("i32.add").set(address);
     });
     if (numeric.bytes === 4) {
       f.get(low).op("f32x4.demote_f64x2_zero").get(high).op("f32x4.demote_f64x2_zero");

@@ -1,10 +1,11 @@
 /**
  * Products of a few rows with a large matrix whose rows are contiguous: C += A · B, eight rows of B at a time.
  *
- * Memory limits these products: every element of B is used once or twice. So B is read where it stands, a whole cache
- * line of each of eight rows in turn: eight streams keep the processor's prefetchers busy where one does not (measured:
+ * Memory limits these products: every element of B is used a few times. So B is read where it stands, a cache line
+ * of each of eight rows in turn: eight streams keep the processor's prefetchers busy where one does not (measured:
  * 25 GB/s against 16), and more would compete for the same sets of the first-level cache. The rows of C stay in
- * that cache, one page of columns at a time.
+ * the caches, one page of columns at a time. With four to eight rows arithmetic takes as long as memory, and overlaps it,
+ * which packing B would not.
  */
 import type { FunctionBuilder, FunctionReference, Local, ModuleBuilder } from "./assembler.ts";
 import type { UnitContext } from "./gemm_context.ts";
@@ -18,15 +19,20 @@ import {
   type FunctionCache,
   type Numeric,
 } from "./gemm_numeric.ts";
+import { balancedSplit, sizesOf, workspaceRow } from "./gemm_shape.ts";
 
 /** Rows of B that are read together. */
 export const stripDepth = 8;
 /** Most rows of A: with more, packing B is faster. */
-export const stripRows = 3;
-/** Bytes of a panel of columns: prefetchers do not go beyond a page. */
-export const stripPanelBytes = 8192;
-/** Vectors in a cache line. */
-const lineVectors = 4;
+export const stripRows = 8;
+/** Most rows of which whole cache lines are summed at once; of more, half a line is, for up to six rows at a time. */
+const fewRows = 3;
+const groupRows = 6;
+
+/** Bytes of a panel of columns: prefetchers do not go beyond a page, and the rows of C should stay in the caches. */
+export function stripPanelBytes(rows: number): number {
+  return rows <= fewRows ? 8192 : 4096;
+}
 
 /** A strip: that many rows of C, that many rows of B, and lanes after the last whole vector of a row. */
 interface Strip {
@@ -62,10 +68,14 @@ function stripMicrokernel(
     };
     // The factors of a single row fit into registers.
     const held = rows === 1;
-    const factors = f.locals("v128", held ? depth : rows);
+    const factors = f.locals("v128", held ? depth : rows <= fewRows ? rows : 1);
     if (held) factors.forEach((factor, d) => loadFactor(d, 0, factor));
-    const sums = Array.from({ length: rows }, () => f.locals("v128", lineVectors));
-    const right = f.local("v128");
+    const lineVectors = rows <= fewRows ? 4 : 2;
+    const groups = sizesOf(balancedSplit(rows, groupRows)).flatMap(([size, count]) =>
+      new Array<number>(count).fill(size)
+    );
+    const sums = Array.from({ length: groups[0] }, () => f.locals("v128", lineVectors));
+    const right = f.locals("v128", rows <= fewRows ? 1 : lineVectors);
     const address = f.local("i32");
     const step = (vectors: number, lanes: number) => {
       const locate = (pointer: Local, vector: number) => {
@@ -73,29 +83,43 @@ function stripMicrokernel(
         emitAdd(f, 16 * vector);
         f.set(address);
       };
-      const each = (body: (sum: Local, target: Local, vector: number) => void) =>
-        sums.forEach((row, i) => {
-          for (let j = 0; j < vectors; j++) body(row[j], targets[i], j);
-        });
-      sources.forEach((source, d) => {
-        if (!held) factors.forEach((factor, i) => loadFactor(d, i, factor));
-        for (let j = 0; j < vectors; j++) {
-          locate(source, j);
-          emitLoadLanes(f, numeric, address, right, lanes);
-          sums.forEach((row, i) => {
-            const factor = held ? factors[d] : factors[i];
-            if (d === 0) f.get(factor).get(right).op(numeric.multiply).set(row[j]);
-            else emitMultiplyAdd(f, numeric, factor, right, row[j]);
-          });
+      const load = (d: number, j: number, to: Local) => {
+        locate(sources[d], j);
+        emitLoadLanes(f, numeric, address, to, lanes);
+      };
+      const add = (d: number, factor: Local, vector: Local, sum: Local) => {
+        if (d === 0) f.get(factor).get(vector).op(numeric.multiply).set(sum);
+        else emitMultiplyAdd(f, numeric, factor, vector, sum);
+      };
+      let first = 0;
+      for (const group of groups) {
+        const used = sums.slice(0, group);
+        for (let d = 0; d < depth; d++) {
+          if (rows <= fewRows) {
+            if (!held) factors.forEach((factor, i) => loadFactor(d, i, factor));
+            for (let j = 0; j < vectors; j++) {
+              load(d, j, right[0]);
+              used.forEach((row, i) => add(d, held ? factors[d] : factors[i], right[0], row[j]));
+            }
+          } else {
+            for (let j = 0; j < vectors; j++) load(d, j, right[j]);
+            used.forEach((row, i) => {
+              loadFactor(d, first + i, factors[0]);
+              for (let j = 0; j < vectors; j++) add(d, factors[0], right[j], row[j]);
+            });
+          }
         }
-      });
-      // Added to C when they are complete: sums of eight, then one of those, have smaller errors than one long sum.
-      each((sum, target, j) => {
-        locate(target, j);
-        emitLoadLanes(f, numeric, address, right, lanes);
-        f.get(sum).get(right).op(numeric.add).set(sum);
-        emitStoreLanes(f, numeric, address, 0, sum, lanes);
-      });
+        // Added to C when they are complete: sums of eight, then one of those, have smaller errors than one long sum.
+        used.forEach((row, i) => {
+          for (let j = 0; j < vectors; j++) {
+            locate(targets[first + i], j);
+            emitLoadLanes(f, numeric, address, right[0], lanes);
+            f.get(row[j]).get(right[0]).op(numeric.add).set(row[j]);
+            emitStoreLanes(f, numeric, address, 0, row[j], lanes);
+          }
+        });
+        first += group;
+      }
     };
     const steps = (vectors: number) => {
       const left = () => f.get(end).get(position).op("i32.sub").i32(16 * vectors).op("i32.ge_s");
@@ -119,11 +143,12 @@ export function emitStripBlock(context: UnitContext, k: number): void {
   const rows = plan.rows.size;
   const columns = plan.columns.size;
   const tail = columns % numeric.lanes;
+  const panelBytes = stripPanelBytes(rows);
   const begin = f.local("i32");
   const end = f.local("i32");
   const targets = f.locals("i32", rows);
   const bound = (panel: Local, to: Local) => {
-    f.get(panel).i32(stripPanelBytes).op("i32.mul").tee(to);
+    f.get(panel).i32(panelBytes).op("i32.mul").tee(to);
     f.i32(columns * numeric.bytes).get(to).i32(columns * numeric.bytes).op("i32.lt_s").select();
     f.set(to);
   };
@@ -132,7 +157,7 @@ export function emitStripBlock(context: UnitContext, k: number): void {
   const dense = plan.depthSplits > 1;
   targets.forEach((target, i) => {
     f.get(context.c);
-    if (dense) f.i32(i * columns * numeric.bytes).op("i32.add");
+    if (dense) f.i32(i * workspaceRow(columns, numeric.bytes)).op("i32.add");
     else f.get(context.cRows).load("i32.load", 4 * i).op("i32.add");
     f.set(target);
   });

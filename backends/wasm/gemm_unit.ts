@@ -19,7 +19,7 @@ import {
   numericOf,
 } from "./gemm_numeric.ts";
 import { bPanelBytes, emitOuterBlock, packedColumnPanels } from "./gemm_outer.ts";
-import type { GemmPlan, GemmShape, Split } from "./gemm_shape.ts";
+import { type GemmPlan, type GemmShape, type Split, workspaceRow } from "./gemm_shape.ts";
 import { emitStripBlock, stripDepth } from "./gemm_strip.ts";
 import { emitTaps } from "./gemm_taps.ts";
 
@@ -167,7 +167,9 @@ export function unitFunction(
     if (plan.depthSplits > 1) {
       entry(gemmDescriptor.workspace);
       f.get(part).i32(shape.batch).op("i32.mul").get(rest).op("i32.add");
-      f.i32(shape.m * shape.n * numeric.bytes).op("i32.mul").op("i32.add").set(context.c);
+      f.i32(plan.rows.size * workspaceRow(plan.columns.size, numeric.bytes)).op("i32.mul").op(
+        "i32.add",
+      ).set(context.c);
     } else {
       matrix(gemmDescriptor.c, gemmDescriptor.cBatch, context.c);
     }
