@@ -402,7 +402,9 @@ export function softmax(x: Tensor, axis: number): Tensor {
   const y = checkFloat(x, "softmax");
   const at = normalizeAxis(axis, y.shape.length, "softmax");
   const powers = shifted(y, at).exp();
-  return powers.div(restoreAxes(apply("reduceSum", { axes: [at] }, powers), [at], y.shape));
+  // The sum is at least 1, so its reciprocal loses nothing but a rounding, and one division serves a whole row.
+  const scale = apply("reduceSum", { axes: [at] }, powers).reciprocal();
+  return powers.mul(restoreAxes(scale, [at], y.shape));
 }
 
 /**
