@@ -4,22 +4,57 @@
  * @module
  */
 
+import type { DType } from "../lib/base/dtype.ts";
 import { ArgumentError, BackendError } from "../lib/base/errors.ts";
 import type { Backend } from "../lib/compiler/backend.ts";
 import { referenceBackend } from "./reference/mod.ts";
 import { defaultWasmBackend } from "./wasm/mod.ts";
 
-/** Names of the backends that come with the package. */
-export type BackendName = "wasm" | "reference" | "tfjs-wasm" | "tfjs-webgpu" | "onnxruntime";
+/**
+ * Names of the backends that come with the package. "auto" is WebGPU where there is a graphics processor, and "wasm" otherwise; a
+ * software adapter is used only by "webgpu", where there is nothing else.
+ */
+export type BackendName =
+  | "wasm"
+  | "webgpu"
+  | "auto"
+  | "reference"
+  | "tfjs-wasm"
+  | "tfjs-webgpu"
+  | "onnxruntime";
 
 /** How each is had: at once, or by a promise where it must be loaded or asked for first. */
 const makers: Record<BackendName, () => Backend | Promise<Backend>> = {
   wasm: defaultWasmBackend,
+  webgpu: () => webgpu("any"),
+  auto: graphicsOrWasm,
   reference: () => referenceBackend,
   "tfjs-wasm": () => tfjs("wasm"),
   "tfjs-webgpu": () => tfjs("webgpu"),
   onnxruntime,
 };
+
+async function webgpu(adapter: "any" | "hardware"): Promise<Backend> {
+  const { createWebgpuBackend } = await import("./webgpu/mod.ts");
+  return createWebgpuBackend({ adapter });
+}
+
+/** Why "auto" is what it is; empty until it was asked for. */
+let automaticReason = "";
+
+async function graphicsOrWasm(): Promise<Backend> {
+  try {
+    const found = await webgpu("hardware");
+    made.set("webgpu", found);
+    automaticReason = `there is a graphics processor, ${found.description}`;
+    return found;
+  } catch (error) {
+    if (!(error instanceof BackendError)) throw error;
+    // Of the message, what was found; not what to do about it.
+    automaticReason = error.message.split(";")[0].replace(/^webgpu: /, "");
+    return defaultWasmBackend();
+  }
+}
 
 /** TensorFlow.js, whose module nobody else loads. */
 async function tfjs(backend: "wasm" | "webgpu"): Promise<Backend> {
@@ -38,6 +73,8 @@ export const backendNames: readonly BackendName[] = Object.keys(makers) as Backe
 
 const made = new Map<BackendName, Backend | Promise<Backend>>();
 let current: Backend | null = null;
+/** Under which name the current one was chosen; null for the default, and for backends of one's own. */
+let currentName: BackendName | null = null;
 /** What was asked for last and is not there yet. */
 let awaited: Promise<Backend> | null = null;
 let awaitedName = "";
@@ -88,17 +125,18 @@ export async function backendByName(name: BackendName): Promise<Backend> {
  * ```
  */
 export function setBackend(backend: BackendName | Backend): Promise<Backend> {
+  const name = typeof backend === "string" ? backend : null;
   const found = typeof backend === "string" ? find(backend) : backend;
   awaited = null;
   if (!(found instanceof Promise)) {
-    current = found;
+    [current, currentName] = [found, name];
     return Promise.resolve(found);
   }
   awaited = found;
   awaitedName = String(backend);
   return found.then((ready) => {
     // Another may have been chosen in the meantime.
-    if (awaited === found) [current, awaited] = [ready, null];
+    if (awaited === found) [current, currentName, awaited] = [ready, name, null];
     return ready;
   }, (error) => {
     if (awaited === found) awaited = null;
@@ -114,4 +152,35 @@ export function currentBackend(): Backend {
     );
   }
   return current ??= find("wasm") as Backend;
+}
+
+/** A backend, and why it is the one. */
+export interface ChosenBackend {
+  /** The backend, ready to compute. */
+  readonly backend: Backend;
+  /** Why, in words. */
+  readonly reason: string;
+}
+
+/**
+ * The backend for something that is computed in a dtype: the one that is wished for, or else the current one. What "auto" found
+ * gives way to "wasm" where it lacks the dtype. Throws as `backendByName` and `currentBackend` do.
+ */
+export async function chooseBackend(
+  wish: BackendName | Backend | undefined,
+  dtype: DType,
+): Promise<ChosenBackend> {
+  const name = wish === undefined ? currentName : typeof wish === "string" ? wish : null;
+  const backend = wish === undefined
+    ? currentBackend()
+    : typeof wish === "string"
+    ? await backendByName(wish)
+    : wish;
+  if (name !== "auto") {
+    return { backend, reason: wish === undefined && name === null ? "the default" : "asked for" };
+  }
+  return backend.dtypes.includes(dtype) ? { backend, reason: automaticReason } : {
+    backend: defaultWasmBackend(),
+    reason: `${dtype}, which ${backend.name} does not have`,
+  };
 }

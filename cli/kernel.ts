@@ -9,11 +9,11 @@ import {
   empiricalNtk,
   explainNtk,
   type NtkReport,
-  setBackend,
   TangentsError,
   type Tensor,
   type TypedArray,
 } from "../mod.ts";
+import { startBackend } from "./backend.ts";
 import { chooseParameters, formOf, loadExamples, loadNamed } from "./network.ts";
 import { loadOnnxNetwork, openOnnx } from "./onnx.ts";
 import type { Command, OnnxNetwork, Settings } from "./options.ts";
@@ -99,7 +99,7 @@ export async function runKernel(command: KernelCommand): Promise<void> {
     throw new UsageError("--spectrum is that of examples with themselves; leave out --x2");
   }
   if (out !== undefined) await checkWritable(out);
-  await setBackend(settings.backend);
+  const device = await startBackend(settings);
   // A file must be read before it is known what it takes; a network of this package is made when its examples are there.
   const loaded = network.kind === "onnx"
     ? await loadOnnxNetwork(network, settings, command.params)
@@ -157,7 +157,7 @@ export async function runKernel(command: KernelCommand): Promise<void> {
       report!.shape.join(", ")
     }] (${describeForm(report!)}, ${settings.dtype}, ${report!.parameters} parameters) by ${
       report!.method
-    } on ${report!.backend}: ${describeCost(seconds, peakBytes)}${
+    } on ${device}: ${describeCost(seconds, peakBytes)}${
       tiles.count > 1 ? `, in ${tiles.count} blocks` : ""
     }`,
   ];

@@ -229,7 +229,7 @@ export function commandOf(args: readonly string[]): Command {
   if (switches.version) return { kind: "version" };
   const settings: Settings = {
     dtype: oneOf("dtype", values.dtype, dtypes),
-    backend: oneOf("backend", values.backend, backendNames),
+    backend: oneOf("backend", values.backend ?? Deno.env.get("TANGENTS_BACKEND"), backendNames),
     seed: seedOf(values.seed),
     json: switches.json,
   };

@@ -11,10 +11,10 @@ import {
   type NtkMethod,
   type NtkReport,
   random,
-  setBackend,
   type Tensor,
 } from "../mod.ts";
 import { models } from "../models/mod.ts";
+import { startBackend } from "./backend.ts";
 import { describeCost } from "./kernel.ts";
 import { loadNamed } from "./network.ts";
 import type { Settings } from "./options.ts";
@@ -40,7 +40,7 @@ async function largest(x: Tensor): Promise<number> {
 /** Both methods, in all forms, compared by allclose. Returns whether all agreed. */
 export async function runTutorial(settings: Settings): Promise<boolean> {
   const start = performance.now();
-  await setBackend(settings.backend);
+  const device = await startBackend(settings);
   const name = "tutorial-cnn";
   const entry = models[name];
   const { f, params } = await loadNamed({ name, entry, weights: undefined }, settings);
@@ -51,7 +51,7 @@ export async function runTutorial(settings: Settings): Promise<boolean> {
   const count = Object.values(params).reduce((n, p) => n + p.size, 0);
   const say = settings.json ? () => {} : (line: string) => console.log(line);
   say(
-    `Tutorial "Neural Tangent Kernels": a CNN of ${count} parameters, ${trainSize} x ${testSize} examples, ${dtype}, ${settings.backend}\n`,
+    `Tutorial "Neural Tangent Kernels": a CNN of ${count} parameters, ${trainSize} x ${testSize} examples, ${dtype}, ${device}\n`,
   );
   const rows: Row[] = [];
   let peak = 0;
@@ -99,7 +99,9 @@ export async function runTutorial(settings: Settings): Promise<boolean> {
   const agree = rows.every((row) => row.allclose);
   const seconds = (performance.now() - start) / 1000;
   if (settings.json) {
-    console.log(JSON.stringify({ model: name, parameters: count, rows, peakBytes: peak, agree }));
+    console.log(
+      JSON.stringify({ model: name, device, parameters: count, rows, peakBytes: peak, agree }),
+    );
   }
   console.error(
     `${settings.json ? "" : "\n"}${name}: ${rows.length} kernels by ${methods.length} methods, ${

@@ -58,7 +58,9 @@ Network
 
 Computing
   --dtype T          float32 (default) or float64
-  --backend B        wasm (default) or reference (plain loops in float64: slow, for comparisons)
+  --backend B        wasm (default), webgpu, or auto (webgpu where there is a graphics processor, else wasm);
+                     tfjs-wasm, tfjs-webgpu and onnxruntime (libraries that are fetched when first used);
+                     reference (plain loops in float64: slow); TANGENTS_BACKEND sets another default
 
 Results
   --out FILE         write the kernel to a .npy file; without it, it is printed

@@ -417,7 +417,10 @@ const wrong: readonly (readonly [string, string])[] = [
   ["digits-mlp --x1 @/x.npy --trace-axes 0 --compute full", "--compute and --trace-axes both say"],
   ["digits-mlp --x1 @/x.npy --normalize max", "--normalize max: expected one of sum, mean"],
   ["digits-mlp --x1 @/x.npy --dtype half", "--dtype half: expected one of float32, float64"],
-  ["digits-mlp --x1 @/x.npy --backend gpu", "--backend gpu: expected one of wasm, reference"],
+  [
+    "digits-mlp --x1 @/x.npy --backend gpu",
+    "--backend gpu: expected one of wasm, webgpu, auto, reference",
+  ],
   ["digits-mlp --x1 @/x.npy --seed -1", "--seed -1: expected an integer of at least 0"],
   ["digits-mlp --x1 @/x.npy --seed 1.5", "--seed 1.5: expected an integer"],
   ["digits-mlp --x1 @/x.npy --params conv", "--params conv: no parameter has that name; there are"],

@@ -296,8 +296,17 @@ Deno.test("a check passes, and is reported with everything else", async () => {
         onReport,
       });
       assertEquals(reports.length, 1);
-      const { seconds, peakBytes, tiles, check, errorEstimate, spectrum, device, ...rest } =
-        reports[0];
+      const {
+        seconds,
+        peakBytes,
+        tiles,
+        check,
+        errorEstimate,
+        spectrum,
+        device,
+        backendReason,
+        ...rest
+      } = reports[0];
       assertEquals([errorEstimate, spectrum], [undefined, undefined]);
       assertEquals(rest, {
         method,
@@ -308,6 +317,7 @@ Deno.test("a check passes, and is reported with everything else", async () => {
         backend: "wasm",
         parameters: 12 + 4 + 8,
       });
+      assert(["the default", "asked for"].includes(backendReason));
       assert(/^WebAssembly, \d+ threads?$/.test(device), device);
       assert(seconds > 0 && peakBytes > 0 && tiles.bytes > 0);
       assertEquals([tiles.count, tiles.n1, tiles.n2], [1, 3, 2]);

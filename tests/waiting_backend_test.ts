@@ -4,7 +4,7 @@
  * @module
  */
 
-import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { setBackend } from "../backends/registry.ts";
 import { defaultWasmBackend } from "../backends/wasm/mod.ts";
 import {
@@ -15,10 +15,12 @@ import {
   empiricalNtk,
   explainNtk,
   type NtkOptions,
+  type NtkReport,
   random,
   realize,
   type Tensor,
   tensor,
+  treeMap,
 } from "../mod.ts";
 import { WaitingBackend } from "./helpers/waiting_backend.ts";
 
@@ -121,7 +123,7 @@ Deno.test("waiting backend: two kernels at once, each on its own", async () => {
 });
 
 Deno.test("backends: what is no backend is refused", async () => {
-  assertThrows(() => setBackend("cuda" as BackendName), ArgumentError, "wasm, reference");
+  assertThrows(() => setBackend("cuda" as BackendName), ArgumentError, "wasm, webgpu");
   const { params, x1 } = network();
   for (const backend of ["cuda", 3, {}]) {
     await assertRejects(
@@ -130,4 +132,31 @@ Deno.test("backends: what is no backend is refused", async () => {
       "backend",
     );
   }
+});
+
+Deno.test("backends: nothing is computed while one is loaded, and what cannot be loaded changes nothing", async () => {
+  const loading = setBackend("webgpu").catch(() => {});
+  assertThrows(() => tensor([1]).add(1).dataSync(), BackendError, 'await setBackend("webgpu")');
+  await loading;
+  await setBackend("wasm");
+  assertEquals([...tensor([1]).add(1).dataSync()], [2]);
+});
+
+Deno.test("backends: auto is a graphics processor or WebAssembly, and says why; float64 is WebAssembly's", async () => {
+  const { params, x1 } = network();
+  const reports: NtkReport[] = [];
+  const onReport = (report: NtkReport): void => void reports.push(report);
+  await empiricalNtk(f, params, x1, null, { backend: "auto", onReport });
+  const double = treeMap((x) => x.to("float64"), params);
+  await empiricalNtk(f, double, x1.to("float64"), null, { backend: "auto", onReport });
+  await empiricalNtk(f, params, x1, null, { onReport });
+  const [single, exact, ordinary] = reports;
+  if (single.backend === "wasm") assertMatch(single.backendReason, /adapter|navigator\.gpu/);
+  else {
+    assertEquals(single.backend, "webgpu");
+    assertEquals(/software/.test(single.device), false);
+    assertMatch(exact.backendReason, /^float64/);
+  }
+  assertEquals([exact.backend, ordinary.backend], ["wasm", "wasm"]);
+  assertEquals(ordinary.backendReason, "asked for");
 });

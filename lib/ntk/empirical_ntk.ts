@@ -4,13 +4,14 @@
  * @module
  */
 
+import { chooseBackend } from "../../backends/registry.ts";
 import { ArgumentError } from "../base/errors.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { type CheckTolerances, compareKernels, NtkMismatchError } from "./check.ts";
 import { estimateError } from "./error_estimate.ts";
 import { execute } from "./execute.ts";
 import { methodNames, type NtkMethod } from "./methods.ts";
-import { checkOptions, chosenBackend, looksLikeOptions, type NtkOptions } from "./options.ts";
+import { checkOptions, looksLikeOptions, type NtkOptions } from "./options.ts";
 import { type KernelProblems, kernelProblems, type NetworkFunction } from "./problem.ts";
 import type { NtkReport } from "./report.ts";
 import { chooseMethods } from "./plan.ts";
@@ -98,7 +99,10 @@ export async function empiricalNtk<Params, X>(
   const start = performance.now();
   const all = kernelProblems(f, params, x1, second, parameters, outputs);
   if (spectrum) checkSpectrum(all, results);
-  const backend = await chosenBackend(checkedOptions.backend);
+  const { backend, reason } = await chooseBackend(
+    checkedOptions.backend,
+    all.problems.some((problem) => problem.dtype === "float64") ? "float64" : "float32",
+  );
   const request = requestOf(all, results);
   const choices = request.problems.map((problem) =>
     requested === "auto" ? chooseMethods(problem) : problem.params.map(() => requested)
@@ -130,6 +134,7 @@ export async function empiricalNtk<Params, X>(
     shape: kernels[0].shape,
     backend: backend.name,
     device: backend.description ?? backend.name,
+    backendReason: reason,
     seconds,
     peakBytes: backend.memory().peak,
     tiles,

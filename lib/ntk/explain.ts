@@ -4,11 +4,12 @@
  * @module
  */
 
+import { chooseBackend } from "../../backends/registry.ts";
 import { prepareAll } from "../core/realize.ts";
 import { withOutputShape } from "./compute.ts";
 import { execute } from "./execute.ts";
 import { kernelBy, type NtkMethod } from "./methods.ts";
-import { checkOptions, chosenBackend, type NtkOptions } from "./options.ts";
+import { checkOptions, type NtkOptions } from "./options.ts";
 import { type ParameterShare, planKernel } from "./plan.ts";
 import { kernelProblem, type NetworkFunction, withParameters } from "./problem.ts";
 import { calibrate } from "./calibrate.ts";
@@ -150,8 +151,8 @@ export async function explainNtk<Params, X>(
 ): Promise<NtkExplanation> {
   const { measure = false, ...rest } = options;
   const { method, outputs, parameters, memoryLimit, backend: named } = checkOptions(rest);
-  const backend = await chosenBackend(named);
   const problem = kernelProblem(f, params, x1, x2 ?? x1, parameters, outputs);
+  const { backend } = await chooseBackend(named, problem.dtype);
   const plan = planKernel(problem, method);
   const choices = plan.shares.map((share) => share.method);
   const rate = await calibrate(problem.dtype, backend);

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { backendByName, type BackendName, currentBackend } from "../../backends/registry.ts";
+import type { BackendName } from "../../backends/registry.ts";
 import { ArgumentError } from "../base/errors.ts";
 import type { Backend } from "../compiler/backend.ts";
 import { checkCount } from "../core/operations/checks.ts";
@@ -115,12 +115,6 @@ function checkBackend(value: unknown): BackendName | Backend | undefined {
   throw new ArgumentError(
     `empiricalNtk: backend must be a name or a backend, got ${String(value)}`,
   );
-}
-
-/** The backend of an option, started. Throws an `ArgumentError` for an unknown name. */
-export async function chosenBackend(backend: BackendName | Backend | undefined): Promise<Backend> {
-  if (backend === undefined) return currentBackend();
-  return typeof backend === "string" ? await backendByName(backend) : backend;
 }
 
 function checkTolerances(check: unknown): CheckTolerances | null {

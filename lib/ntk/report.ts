@@ -26,6 +26,8 @@ export interface NtkReport {
   readonly backend: string;
   /** What it runs on, in words. */
   readonly device: string;
+  /** Why this backend: what was asked for, or what "auto" found. */
+  readonly backendReason: string;
   /** Seconds from the call to the kernel, building and compiling the program included; without the check. */
   readonly seconds: number;
   /** Most bytes that the backend held at once since it started. */

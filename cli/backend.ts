@@ -1,0 +1,16 @@
+/**
+ * What computes.
+ *
+ * @module
+ */
+
+import { chooseBackend, setBackend } from "../backends/registry.ts";
+import type { Settings } from "./options.ts";
+
+/** Starts the backend that the call asks for, and says in words what it is; for "auto" also why it was taken. */
+export async function startBackend({ backend: name, dtype }: Settings): Promise<string> {
+  const { backend, reason } = await chooseBackend(name, dtype);
+  await setBackend(backend);
+  const { description = backend.name } = backend;
+  return name === "auto" ? `${description} (auto: ${reason})` : description;
+}
