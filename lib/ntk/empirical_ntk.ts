@@ -104,9 +104,14 @@ export async function empiricalNtk<Params, X>(
     all.problems.some((problem) => problem.dtype === "float64") ? "float64" : "float32",
   );
   const request = requestOf(all, results);
-  const choices = request.problems.map((problem) =>
-    requested === "auto" ? chooseMethods(problem) : problem.params.map(() => requested)
-  );
+  const choices: (readonly NtkMethod[])[] = [];
+  for (const problem of request.problems) {
+    choices.push(
+      requested === "auto"
+        ? await chooseMethods(problem, backend)
+        : problem.params.map(() => requested),
+    );
+  }
   const { result, kernels, tiles } = await execute(request, choices, memoryLimit, backend);
   const seconds = (performance.now() - start) / 1000;
   const method = new Set(choices.flat()).size > 1 ? "mixed" : choices[0][0];

@@ -10,9 +10,9 @@ import { withOutputShape } from "./compute.ts";
 import { execute } from "./execute.ts";
 import { kernelBy, type NtkMethod } from "./methods.ts";
 import { checkOptions, type NtkOptions } from "./options.ts";
-import { type ParameterShare, planKernel } from "./plan.ts";
+import { expectedSeconds, type ParameterShare, planKernel } from "./plan.ts";
 import { kernelProblem, type NetworkFunction, withParameters } from "./problem.ts";
-import { calibrate } from "./calibrate.ts";
+import { calibrate } from "./rates.ts";
 import { megabytes } from "./tiles.ts";
 
 /** One row of an explanation. */
@@ -31,7 +31,7 @@ export interface NtkExplanation {
   readonly parameters: readonly ExplainedParameter[];
   /** Operations of the forward and reverse passes that all methods need. */
   readonly passes: number;
-  /** Operations in a second on this machine, measured once. */
+  /** Operations of a matrix product in a second on this machine, measured once. */
   readonly rate: number;
   /** Expected seconds of the whole kernel. */
   readonly predictedSeconds: number;
@@ -128,7 +128,8 @@ function describe(explanation: NtkExplanation): string {
  * expected time and memory. Arguments are those of `empiricalNtk`. Costs are counted on the network's graph and on the
  * contractions that would run, as floating point operations of a matrix product that take as long; Jacobian contraction
  * is counted as the paper defines it, with the Jacobian made before it is contracted (the compiler finds some of its
- * structure by itself). Times follow from the rate of this machine, measured once.
+ * structure by itself). Times follow from rates of this machine: measured once, and kept for later processes in the user's
+ * cache folder, or the one that the variable `TANGENTS_CACHE` names, where this process may write there without being asked.
  *
  * The network's result must be one tensor. Throws what `empiricalNtk` throws for arguments that do not fit.
  *
@@ -153,9 +154,10 @@ export async function explainNtk<Params, X>(
   const { method, outputs, parameters, memoryLimit, backend: named } = checkOptions(rest);
   const problem = kernelProblem(f, params, x1, x2 ?? x1, parameters, outputs);
   const { backend } = await chooseBackend(named, problem.dtype);
-  const plan = planKernel(problem, method);
+  const rates = await calibrate(backend, problem.dtype);
+  const rate = rates.product;
+  const plan = planKernel(problem, method, rates);
   const choices = plan.shares.map((share) => share.method);
-  const rate = await calibrate(problem.dtype, backend);
   const kernel = withOutputShape(kernelBy(problem, choices), problem.form);
   const { bytes } = await prepareAll([kernel], backend);
   const timeOf = async (places: readonly number[]): Promise<number | undefined> => {
@@ -178,10 +180,8 @@ export async function explainNtk<Params, X>(
     return seconds;
   };
   const rows: ExplainedParameter[] = [];
-  let operations = plan.passes;
   for (const [i, share] of plan.shares.entries()) {
     const cost = share.operations[share.method];
-    operations += cost;
     const measuredSeconds = await timeOf([i]);
     rows.push({
       ...share,
@@ -195,7 +195,7 @@ export async function explainNtk<Params, X>(
     parameters: rows,
     passes: plan.passes,
     rate,
-    predictedSeconds: operations / rate,
+    predictedSeconds: expectedSeconds(problem, choices, rates),
     ...(measuredSeconds === undefined ? {} : { measuredSeconds }),
     bytes,
     memoryLimit,

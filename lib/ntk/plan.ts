@@ -6,13 +6,16 @@
 
 import { sizeOf } from "../base/shape.ts";
 import { buildProgram } from "../compiler/build.ts";
-import { countOperations } from "../compiler/print.ts";
+import type { Backend } from "../compiler/backend.ts";
+import { estimateSeconds, type Rates } from "../compiler/estimate.ts";
+import { lower } from "../compiler/lower.ts";
 import { simplify } from "../compiler/simplify.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { flattenTree } from "../core/tree.ts";
 import type { Step } from "../transforms/walk.ts";
 import { kernelBy, type NtkMethod } from "./methods.ts";
 import type { KernelProblem } from "./problem.ts";
+import { calibrate, ratesOf, usualRatesOf } from "./rates.ts";
 import { planStructured, type StructuredPlan } from "./structured/structured_derivatives.ts";
 
 /** One parameter's share of the kernel. */
@@ -154,21 +157,27 @@ function candidatesOf({ operations, tangents, passes }: Costs): Candidate[] {
   return different ? [...all, best] : all;
 }
 
-/** Candidates that are expected to cost less than this many times the best are built, and their operations counted. */
+/** Candidates that are expected to cost less than this many times the best are built, and their programs' time estimated. */
 const closeCall = 2;
 
-/** The cheapest choice: what is expected to be, or, where it is close, the one whose program has the fewest operations. */
-function cheapest(problem: KernelProblem, costs: Costs): readonly NtkMethod[] {
+/** The seconds that the program of a choice is expected to take. */
+export function expectedSeconds(
+  problem: KernelProblem,
+  choices: readonly NtkMethod[],
+  rates: Rates,
+): number {
+  const { program } = buildProgram([kernelBy(problem, choices)]);
+  return estimateSeconds(lower(simplify(program)), rates);
+}
+
+/** The cheapest choice: what is expected to be, or, where it is close, the one whose program takes the least time. */
+function cheapest(problem: KernelProblem, costs: Costs, rates: Rates): readonly NtkMethod[] {
   const candidates = candidatesOf(costs);
   const least = Math.min(...candidates.map(({ cost }) => cost));
   const close = candidates.filter(({ cost }) => cost <= closeCall * least);
   if (close.length === 1) return close[0].choices;
-  const counted = close.map(({ choices }) => {
-    const { program } = buildProgram([kernelBy(problem, choices)]);
-    const { contractions, elementwise } = countOperations(simplify(program));
-    return contractions + elementWork * elementwise;
-  });
-  return close[counted.indexOf(Math.min(...counted))].choices;
+  const seconds = close.map(({ choices }) => expectedSeconds(problem, choices, rates));
+  return close[seconds.indexOf(Math.min(...seconds))].choices;
 }
 
 /** The plan of a kernel without elements. */
@@ -189,12 +198,20 @@ function emptyPlan({ params, names }: KernelProblem): KernelPlan {
 /**
  * Plans a kernel: by one method, or with "auto" by the cheapest for each parameter. Costs are counted on the graph and on
  * the contractions that would run; nothing is computed.
+ *
+ * @param rates decide between choices that are close; the usual ones if none are given
  */
-export function planKernel(problem: KernelProblem, method: NtkMethod | "auto"): KernelPlan {
+export function planKernel(
+  problem: KernelProblem,
+  method: NtkMethod | "auto",
+  rates: Rates = usualRatesOf(problem.dtype),
+): KernelPlan {
   if (problem.n1 * problem.n2 * problem.outputSize === 0) return emptyPlan(problem);
   const plan = planStructured(problem);
   const costs = costsOf(problem, plan);
-  const choices = method === "auto" ? cheapest(problem, costs) : problem.params.map(() => method);
+  const choices = method === "auto"
+    ? cheapest(problem, costs, rates)
+    : problem.params.map(() => method);
   const shares = problem.params.map((parameter, i): ParameterShare => ({
     name: problem.names[i],
     shape: parameter.shape,
@@ -230,17 +247,32 @@ function kindOf(problem: KernelProblem): string {
   ]);
 }
 
+/** Operations of a kernel that takes seconds: measuring this machine first is worth its time. */
+const worthMeasuring = 3e11;
+
 /**
  * The cheapest method for each parameter. For a network that was asked about before it is what was chosen then: should the
  * function compute something else by now, every choice is exact, and only time is lost.
  */
-export function chooseMethods(problem: KernelProblem): readonly NtkMethod[] {
+export async function chooseMethods(
+  problem: KernelProblem,
+  backend: Backend,
+): Promise<readonly NtkMethod[]> {
   let kinds = remembered.get(problem.network);
   if (kinds === undefined) remembered.set(problem.network, kinds = new Map());
-  const kind = kindOf(problem);
+  const kind = `${backend.name} ${kindOf(problem)}`;
   let choices = kinds.get(kind);
   if (choices === undefined) {
-    choices = planKernel(problem, "auto").shares.map(({ method }) => method);
+    const { dtype } = problem;
+    let plan = planKernel(problem, "auto", ratesOf(backend, dtype));
+    const operations = plan.shares.reduce(
+      (sum, share) => sum + share.operations[share.method],
+      plan.passes,
+    );
+    if (operations > worthMeasuring) {
+      plan = planKernel(problem, "auto", await calibrate(backend, dtype));
+    }
+    choices = plan.shares.map(({ method }) => method);
     if (kinds.size >= mostKinds) kinds.delete(kinds.keys().next().value!);
     kinds.set(kind, choices);
   }
