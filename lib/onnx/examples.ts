@@ -30,6 +30,9 @@ export interface Declared {
   readonly shape: readonly OnnxSize[] | null;
 }
 
+/** Elements of more than this are no shape that a file can mean. */
+const most = 2 ** 40;
+
 /** What a file says about an input or output. Throws an `OnnxError` for one that is no tensor. */
 export function declared(info: ValueInfoMessage): Declared {
   const { name, type, offset } = info;
@@ -49,9 +52,19 @@ export function declared(info: ValueInfoMessage): Declared {
       { offset },
     );
   }
+  // A size below 0 is how some exporters write one that is not fixed.
   const shape = tensorType.shape?.dim.map(({ dimValue, dimParam }) =>
-    dimValue ?? (dimParam === "" ? null : dimParam)
+    dimValue !== null && dimValue >= 0 ? dimValue : dimParam === "" ? null : dimParam
   );
+  const fixed = shape?.filter((size) => typeof size === "number") ?? [];
+  if (fixed.reduce((n, size) => n * size, 1) > most) {
+    throw new OnnxError(
+      `${JSON.stringify(name)} has shape [${shape!.map((n) => n ?? "?").join(", ")}]`,
+      {
+        offset,
+      },
+    );
+  }
   return { name, type: elements, shape: shape ?? null };
 }
 

@@ -51,7 +51,7 @@ export interface PreparedGraph {
 class Preparation {
   readonly #options: TensorOptions;
   /** Nodes that cannot be run, as one line each. */
-  readonly unsupported: string[] = [];
+  readonly unsupported: { readonly text: string; readonly offset: number }[] = [];
 
   constructor(options: TensorOptions) {
     this.#options = options;
@@ -191,11 +191,12 @@ class Preparation {
   }
 
   /** The operator; null, with a line for the list of those that lack, where there is none. */
-  #operator({ title, operator: name, domain, version }: FlatNode): Operator | null {
+  #operator({ title, operator: name, domain, version, offset }: FlatNode): Operator | null {
     const shown = domain === "" ? "ai.onnx" : domain;
     const operator = findOperator(domain, name);
     const miss = (reason: string): null => {
-      this.unsupported.push(`${title}, ${shown} version ${version ?? "none"}: ${reason}`);
+      const text = `${title}, ${shown} version ${version ?? "none"}: ${reason}`;
+      this.unsupported.push({ text: `${text} (at byte ${offset} of the file)`, offset });
       return null;
     };
     if (version === null) return miss("the file imports no version of the domain");
@@ -235,11 +236,13 @@ export function prepareGraph(
   const graph = preparation.graph(flat, inputs, outputs);
   const { unsupported } = preparation;
   if (unsupported.length > 0) {
-    throw new OnnxError(
+    const error = new OnnxError(
       `${unsupported.length} node${unsupported.length === 1 ? " is" : "s are"} not supported:\n${
-        unsupported.join("\n")
+        unsupported.map(({ text }) => text).join("\n")
       }`,
     );
+    // Each line says its place.
+    throw Object.assign(error, { offset: unsupported[0].offset });
   }
   if (graph.captures.length > 0) {
     const [name] = graph.captures;

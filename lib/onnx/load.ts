@@ -104,6 +104,11 @@ function inputsOf(flat: FlatGraph, names: readonly string[] | undefined): Declar
   ]);
   const chosen = names ?? [...known.keys()].filter((name) => !stored.has(name));
   const unique = new Set(chosen);
+  if (names === undefined && (unique.has("") || flat.inputs.length !== known.size)) {
+    throw new OnnxError("two inputs of the graph have the same name, or one has none", {
+      offset: flat.offset,
+    });
+  }
   if (unique.size !== chosen.length) {
     throw new ArgumentError(`loadOnnx: inputs ${chosen.join(", ")} name a value twice`);
   }
@@ -117,6 +122,9 @@ function inputsOf(flat: FlatGraph, names: readonly string[] | undefined): Declar
 function outputsOf(flat: FlatGraph, names: readonly string[] | undefined): Declared[] {
   const known = new Map(flat.outputs.map((info) => [info.name, info]));
   const chosen = names ?? [...known.keys()];
+  if (names === undefined && (chosen.length === 0 || chosen.includes(""))) {
+    throw new OnnxError("the graph has no outputs, or one without a name", { offset: flat.offset });
+  }
   if (chosen.length === 0) throw new ArgumentError("loadOnnx: there are no outputs");
   return chosen.map((name) => {
     const info = known.get(name);
@@ -217,6 +225,15 @@ function buildModel<X, Y>(
   const trainable = trainableNames(graph, flat.written);
   const chosen = chooseParameters(options.parameters, constants, trainable);
   const parameters = new Map([...constants].filter(([name]) => chosen.has(name)));
+  const scalar = given.find(({ shape }) => shape?.length === 0);
+  if (exampleAxis === undefined && scalar !== undefined) {
+    throw new OnnxError(
+      `input ${
+        JSON.stringify(scalar.name)
+      } is a single number, without an axis of examples; give exampleAxis, with null for it`,
+      { offset: flat.inputs.find(({ name }) => name === scalar.name)?.offset },
+    );
+  }
   const inputs = given.map((info) =>
     new Input(info, exampleAxisOf(exampleAxis, info.name), precision)
   );

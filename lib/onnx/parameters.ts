@@ -33,11 +33,17 @@ function mark(graph: PreparedGraph, reaching: Set<string>): void {
       if (trained || passed) reaching.add(name);
     });
     for (const inner of subgraphsOf(node)) {
-      // The branch's results are the node's.
+      // A branch's results are the node's; a loop's come behind the condition to go on.
+      const before = node.operator.name === "Loop" ? 1 : 0;
       inner.outputs.forEach((name, i) => {
-        if (reaching.has(node.outputs[i] ?? "")) reaching.add(name);
+        if (reaching.has(node.outputs[i - before] ?? "")) reaching.add(name);
       });
       mark(inner, reaching);
+      // What a loop carries or goes along comes from the node's inputs, in the same order.
+      inner.inputs.forEach((name, i) => {
+        const from = node.inputs[i] ?? "";
+        if (from !== "" && reaching.has(name)) reaching.add(from);
+      });
     }
   }
 }

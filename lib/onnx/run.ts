@@ -5,7 +5,7 @@
  */
 
 import { TangentsError } from "../base/errors.ts";
-import { sizeOf } from "../base/shape.ts";
+import { formatShape, sizeOf } from "../base/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
 import type { BakedBatch } from "./batch.ts";
 import { Constant } from "./constant.ts";
@@ -18,6 +18,9 @@ import { type Result, Value } from "./value.ts";
 
 /** Constants of at most this many elements are computed while loading. */
 const mostElements = 1 << 16;
+
+/** Elements of more than this are no result that a file can mean. */
+const absurd = 2 ** 40;
 
 /** Nodes that loops may run, so that files which ask for endless ones are refused in bounded time. */
 const mostSteps = 1 << 17;
@@ -99,6 +102,11 @@ function computing(
         if (name === "") return null;
         const output = results[i] ?? context.fail(`output ${i} is not computed`);
         const value = toValue(output, inputs);
+        if (value.elements === null && sizeOf(value.shape) > absurd) {
+          context.fail(
+            `its output ${i} has shape ${formatShape(value.shape)}, too large for any memory`,
+          );
+        }
         return known ? fold(value, settings.precision) : value;
       });
     } catch (error) {

@@ -18,6 +18,7 @@ import {
 } from "../attributes.ts";
 import { int64Constant } from "../constant.ts";
 import { type Operator, operator } from "../operator.ts";
+import { limited } from "./limits.ts";
 
 /** Longer ranges are no shape arithmetic. */
 const longest = 1 << 24;
@@ -60,7 +61,7 @@ export const constants: readonly Operator[] = [
     run: (c, { value }) => {
       const type = value?.type ?? "float32";
       const number = value?.data[0] ?? 0;
-      return c.typed(full(c.numbers(0), number, { dtype: c.dtypeFor(type) }), type);
+      return c.typed(full(limited(c, c.numbers(0)), number, { dtype: c.dtypeFor(type) }), type);
     },
   }),
   operator({

@@ -11,6 +11,7 @@ import type { Tensor } from "../../core/tensor.ts";
 import { float, integer, required, text } from "../attributes.ts";
 import { type Operator, operator, type OperatorContext } from "../operator.ts";
 import { splitHeads } from "./heads.ts";
+import { checkSteps } from "./steps.ts";
 
 /** Which inputs each rule needs: a decay, a rate. */
 const rules: Readonly<Record<string, readonly [decays: boolean, corrects: boolean]>> = {
@@ -39,6 +40,7 @@ function attend(context: OperatorContext, values: Values): Tensor[] {
   );
   const [batch, , steps, size] = k.shape;
   const width = v.shape[3];
+  checkSteps(context, steps);
   if (queries % heads !== 0 || q.shape[3] !== size) {
     context.fail(`${queries} heads of queries for ${heads} of keys`);
   }

@@ -14,6 +14,7 @@ import { flag, float, floats, integer, text, texts } from "../attributes.ts";
 import { type Operator, operator, type OperatorContext } from "../operator.ts";
 import { resolveActivations } from "./recurrent_activations.ts";
 import { type Cell, gru, lstm, rnn } from "./recurrent_cells.ts";
+import { checkSteps } from "./steps.ts";
 
 const attributes = {
   activation_alpha: floats([]),
@@ -69,6 +70,7 @@ function runDirection(
   reverse: boolean,
 ): Direction {
   const [steps, batch] = x.shape;
+  checkSteps(context, steps);
   const [weight, recurrence] = [1, 2].map((i) => context.tensor(i).take(direction, 0));
   const hidden = recurrence.shape[1];
   if (values.hidden_size !== undefined && values.hidden_size !== hidden) {
