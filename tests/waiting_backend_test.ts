@@ -48,6 +48,8 @@ const cases: readonly (readonly [string, NtkOptions])[] = [
   ["NTK-vector products", { method: "ntk-vector-products" }],
   ["structured derivatives, checked", { method: "structured-derivatives", check: true }],
   ["in blocks", { memoryLimit: 3_000 }],
+  ["in blocks, checked and estimated", { memoryLimit: 3_000, check: true, errorEstimate: true }],
+  ["in blocks of examples with themselves", { memoryLimit: 4_000, spectrum: true }],
   ["with an estimate of its error", { errorEstimate: true }],
   ["of examples with themselves, with its spectrum", { spectrum: true }],
 ];

@@ -127,6 +127,7 @@ export async function empiricalNtk<Params, X>(
     kernels,
     { f, params, x1, x2: second, parameters, outputs, results },
     errorEstimate,
+    memoryLimit,
     backend,
   );
   const ends = spectrum ? await worstSpectrum(kernels, all) : undefined;

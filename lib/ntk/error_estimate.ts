@@ -11,15 +11,17 @@ import type { Backend } from "../compiler/backend.ts";
 import { cast } from "../core/operations/arithmetic.ts";
 import { realizeOn } from "../core/realize_tree.ts";
 import type { Tensor } from "../core/tensor.ts";
-import { flattenTree, treeMap } from "../core/tree.ts";
+import { treeMap } from "../core/tree.ts";
 import type { OutputOptions } from "./compute.ts";
+import { execute } from "./execute.ts";
+import type { NtkMethod } from "./methods.ts";
 import {
   examplesBetween,
   kernelProblems,
   type NetworkFunction,
   type ParameterChoice,
 } from "./problem.ts";
-import { lazyKernels, type ResultOptions } from "./results.ts";
+import { requestOf, type ResultOptions } from "./results.ts";
 
 /** Which part of a kernel is recomputed. */
 export interface ErrorEstimateOptions {
@@ -80,13 +82,15 @@ const exampleOf = <T>(tree: T, n: number): T => examplesBetween(tree, n, n + 1);
 
 /**
  * Recomputes the entries of some pairs of examples by Jacobian contraction with parameters and examples cast to float64,
- * and compares; on the WebAssembly backend where the kernel's own has no float64. Constants that the network holds in float32 become float64 where they meet these; what it casts to float32
+ * and compares; on the WebAssembly backend where the kernel's own has no float64, and in blocks where the memory limit asks
+ * for them. Constants that the network holds in float32 become float64 where they meet these; what it casts to float32
  * itself stays so, and is not seen.
  */
 export async function estimateError<Params, X>(
   kernels: readonly Tensor[],
   { f, params, x1, x2, parameters, outputs, results }: KernelArguments<Params, X>,
   { pairs = 3, seed = 0 }: ErrorEstimateOptions,
+  memoryLimit: number,
   backend: Backend,
 ): Promise<ErrorEstimate> {
   const [n1, n2] = kernels[0].shape;
@@ -102,8 +106,12 @@ export async function estimateError<Params, X>(
       inFloat64(exampleOf(x2, pair % n2)),
     ], exactly);
     const all = kernelProblems(f, exactParams, a, b, parameters, outputs);
-    const tree = await realizeOn(lazyKernels(all, "jacobian-contraction", results), exactly);
-    for (const [k, kernel] of flattenTree(tree, "errorEstimate").leaves.entries()) {
+    const request = requestOf(all, results);
+    const choices = request.problems.map((problem) =>
+      problem.params.map((): NtkMethod => "jacobian-contraction")
+    );
+    const again = await execute(request, choices, memoryLimit, exactly);
+    for (const [k, kernel] of again.kernels.entries()) {
       const exact = await kernel.data();
       const { size } = kernel;
       const part = found[k].subarray(pair * size, (pair + 1) * size);

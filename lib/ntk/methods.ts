@@ -6,7 +6,6 @@
 
 import { ArgumentError } from "../base/errors.ts";
 import type { Tensor } from "../core/tensor.ts";
-import { withOutputShape } from "./compute.ts";
 import { jacobianContraction } from "./jacobian_contraction.ts";
 import { ntkVectorProducts } from "./ntk_vector_products.ts";
 import { type KernelProblem, withParameters } from "./problem.ts";
@@ -37,11 +36,6 @@ export function kernelBy(problem: KernelProblem, choices: readonly NtkMethod[]):
     })
     .reduce((a, b) => a.add(b));
   return problem.symmetric ? mirrored(kernel) : kernel;
-}
-
-/** The kernel by a method, with the outputs' own axes. */
-export function lazyKernel(problem: KernelProblem, method: NtkMethod): Tensor {
-  return withOutputShape(kernelBy(problem, problem.params.map(() => method)), problem.form);
 }
 
 /** Names of the methods. */

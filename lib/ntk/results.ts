@@ -11,7 +11,6 @@ import type { Tensor } from "../core/tensor.ts";
 import { unflattenTree } from "../core/tree.ts";
 import type { Jacobian } from "../transforms/jacobian.ts";
 import { outputForm } from "./compute.ts";
-import { lazyKernel, type NtkMethod } from "./methods.ts";
 import {
   type KernelProblem,
   type KernelProblems,
@@ -126,14 +125,4 @@ export function requestOf(
         return [name, tree(kernels.slice(start, start + problems.length))];
       })),
   };
-}
-
-/** All kernels that the options ask for by one method, lazy. */
-export function lazyKernels(
-  all: KernelProblems,
-  method: NtkMethod,
-  options: ResultOptions,
-): unknown {
-  const { problems, assemble } = requestOf(all, options);
-  return assemble(problems.map((problem) => lazyKernel(problem, method)));
 }
