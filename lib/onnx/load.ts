@@ -23,6 +23,7 @@ import { Network } from "./network.ts";
 import { origins } from "./origin.ts";
 import { chooseParameters, type OnnxParameterChoice, trainableNames } from "./parameters.ts";
 import { type OnnxSource, type ReadExternal, readExternalData, readSource } from "./source.ts";
+import type { TensorOptions } from "./tensors.ts";
 import type { ElementType } from "./types.ts";
 import { decodeMessage, WireReader } from "./wire.ts";
 
@@ -184,7 +185,8 @@ export async function loadOnnx<X = Tensor, Y = Tensor>(
     const bytes = await readSource(source);
     const model = parseModel(bytes);
     const external = await readExternalData(model, source, options.readExternal);
-    const loaded = buildModel<X, Y>(model, options, external);
+    const owned = source instanceof Uint8Array ? undefined : bytes.buffer;
+    const loaded = buildModel<X, Y>(model, options, { external, owned });
     origins.set(loaded, {
       source,
       readExternal: options.readExternal,
@@ -202,7 +204,7 @@ export async function loadOnnx<X = Tensor, Y = Tensor>(
 function buildModel<X, Y>(
   model: ModelMessage,
   options: OnnxOptions,
-  external: Awaited<ReturnType<typeof readExternalData>>,
+  stored: Omit<TensorOptions, "precision">,
 ): OnnxModel<X, Y> {
   const { dtype, exampleAxis } = options;
   if (dtype !== undefined && dtype !== null && dtype !== "float64") {
@@ -215,7 +217,7 @@ function buildModel<X, Y>(
     flat,
     given.map(({ name }) => name),
     results.map(({ name }) => name),
-    { precision, external },
+    { precision, ...stored },
   );
   const order = [...flat.initializers.keys(), ...graph.constants.keys()];
   const constants = new Map(

@@ -20,6 +20,8 @@ export interface TensorOptions {
   readonly precision: Precision;
   /** Gives the bytes of tensors in other files. */
   readonly external: ExternalData;
+  /** The memory of a file that nobody else sees, if it may be changed. */
+  readonly owned?: ArrayBuffer;
 }
 
 /** Elements of more than this are no shape that a file can mean. */
@@ -69,9 +71,28 @@ function brainToNumber(brain: number): number {
   return word.getFloat32(0);
 }
 
-/** The bytes at an address that a typed array of that element size can have. */
-function aligned(bytes: Uint8Array<ArrayBuffer>, size: number): Uint8Array<ArrayBuffer> {
-  return bytes.byteOffset % size === 0 ? bytes : bytes.slice();
+/** Where bytes are now that were moved. */
+const moved = new WeakMap<Uint8Array, Uint8Array<ArrayBuffer>>();
+
+/**
+ * The bytes at an address that a typed array of that element size can have. Large ones are moved down to it where their memory is
+ * ours: that is faster than a copy, and takes none. They go over their own length and key, which were read.
+ */
+function aligned(
+  bytes: Uint8Array<ArrayBuffer>,
+  size: number,
+  owned: ArrayBuffer | undefined,
+): Uint8Array<ArrayBuffer> {
+  const known = moved.get(bytes);
+  if (known !== undefined) return known;
+  const { buffer, byteOffset, length } = bytes;
+  const by = byteOffset % size;
+  if (by === 0) return bytes;
+  if (buffer !== owned || length < 4096 || by > 3) return bytes.slice();
+  new Uint8Array(buffer).copyWithin(byteOffset - by, byteOffset, byteOffset + length);
+  const result = new Uint8Array(buffer, byteOffset - by, length);
+  moved.set(bytes, result);
+  return result;
 }
 
 /** Elements one by one, from little-endian bytes. */
@@ -110,21 +131,22 @@ function fromBytes(
   type: ElementType,
   count: number,
   bytes: Uint8Array<ArrayBuffer>,
-  precision: Precision,
+  { precision, owned }: TensorOptions,
 ): TypedArray {
   if (type === "float32" && precision === "file") {
-    const { buffer, byteOffset } = aligned(bytes, 4);
+    const { buffer, byteOffset } = aligned(bytes, 4, owned);
     return new Float32Array(buffer, byteOffset, count);
   }
   if (type === "float64") {
-    const { buffer, byteOffset } = aligned(bytes, 8);
+    const { buffer, byteOffset } = aligned(bytes, 8, owned);
     return new Float64Array(buffer, byteOffset, count);
   }
   if (type === "int32") {
-    const { buffer, byteOffset } = aligned(bytes, 4);
+    const { buffer, byteOffset } = aligned(bytes, 4, owned);
     return new Int32Array(buffer, byteOffset, count);
   }
-  const read = readers(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength))[type];
+  const now = moved.get(bytes) ?? bytes;
+  const read = readers(new DataView(now.buffer, now.byteOffset, now.byteLength))[type];
   const result = allocateFor(type, count, precision);
   for (let i = 0; i < count; i++) result[i] = read(i);
   return result;
@@ -224,7 +246,7 @@ export function decodeTensor(tensor: TensorMessage, options: TensorOptions): Con
   let data: TypedArray;
   if (bytes !== null && (bytes.length > 0 || fromFields(tensor, type).count === 0)) {
     if (bytes.length !== Math.ceil(count * bits[type] / 8)) mismatch(bytes.length, "bytes");
-    data = fromBytes(type, count, bytes, options.precision);
+    data = fromBytes(type, count, bytes, options);
   } else {
     const { values, meaning, count: given } = fromFields(tensor, type);
     const inOne = given === values.length ? 1 : given / values.length;
