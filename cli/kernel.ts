@@ -14,7 +14,7 @@ import {
   type TypedArray,
 } from "../mod.ts";
 import { startBackend } from "./backend.ts";
-import { chooseParameters, formOf, loadExamples, loadNamed } from "./network.ts";
+import { chooseParameters, formOf, loadAllExamples, loadNamed } from "./network.ts";
 import { loadOnnxNetwork, openOnnx } from "./onnx.ts";
 import type { Command, OnnxNetwork, Settings } from "./options.ts";
 import { checkWritable, writeKernel } from "./output.ts";
@@ -105,10 +105,10 @@ export async function runKernel(command: KernelCommand): Promise<void> {
     ? await loadOnnxNetwork(network, settings, command.params)
     : null;
   const form = network.kind === "onnx" ? loaded!.form : formOf(network);
-  const x1 = await loadExamples("--x1", command.x1, form, settings);
+  const x1 = await loadAllExamples("--x1", command.x1, form, settings);
   const x2 = command.x2 === undefined
     ? undefined
-    : await loadExamples("--x2", command.x2, form, settings);
+    : await loadAllExamples("--x2", command.x2, form, settings);
   const { f, params } = network.kind === "onnx" ? loaded! : await loadNamed(network, settings);
   const parameters = command.params === undefined
     ? undefined

@@ -19,11 +19,16 @@ export interface ExampleForm {
   /** Whether it holds integers; where `tokens` is a number, from 0 up to that. */
   readonly integers: boolean;
   readonly tokens: number | null;
+  /** What each input must be, by name, where the network takes examples by the names of its inputs. */
+  readonly inputs?: Readonly<Record<string, ExampleForm>>;
 }
+
+/** Examples along the first axis; by the names of the inputs where there are several. */
+export type Examples = Tensor | Record<string, Tensor>;
 
 /** A network as a function of its parameters and one example. */
 export interface LoadedNetwork {
-  readonly f: (params: Record<string, Tensor>, x: Tensor) => Tensor;
+  readonly f: (params: Record<string, Tensor>, x: Examples) => Tensor;
   readonly params: Record<string, Tensor>;
   readonly form: ExampleForm;
 }
@@ -109,6 +114,55 @@ export async function loadExamples(
   return tensor(Int32Array.from(array.data), { shape: array.shape });
 }
 
+/** The files of examples by the names of inputs, as `NAME=FILE` gives them. */
+function byName(
+  flag: string,
+  given: readonly string[],
+  { name, inputs }: ExampleForm,
+): Map<string, string> {
+  const names = Object.keys(inputs!);
+  const wanted = `${name} takes ${names.join(", ")}: give ${
+    names.map((input) => `${flag} ${input}=FILE.npy`).join(" ")
+  }`;
+  const files = new Map<string, string>();
+  for (const text of given) {
+    const input = names.find((other) => text.startsWith(`${other}=`));
+    if (input === undefined) throw new UsageError(`${flag} ${text}: names no input; ${wanted}`);
+    if (files.has(input)) {
+      throw new UsageError(`${flag} ${text}: ${input} is given twice; ${wanted}`);
+    }
+    files.set(input, text.slice(input.length + 1));
+  }
+  const missing = names.find((input) => !files.has(input));
+  if (missing === undefined) return files;
+  throw new UsageError(`${flag} lacks ${missing}; ${wanted}`);
+}
+
+/** Examples for all inputs of a network, from a file each. */
+export async function loadAllExamples(
+  flag: string,
+  given: readonly string[],
+  form: ExampleForm,
+  settings: Settings,
+): Promise<Examples> {
+  const { name, inputs } = form;
+  const names = Object.keys(inputs ?? {});
+  if (inputs === undefined || (names.length === 1 && !given[0].startsWith(`${names[0]}=`))) {
+    if (given.length === 1) return await loadExamples(flag, given[0], form, settings);
+    throw new UsageError(`${flag} ${given.join(" ")}: ${name} takes examples from one file`);
+  }
+  const result: Record<string, Tensor> = {};
+  for (const [input, path] of byName(flag, given, form)) {
+    const each = { ...inputs[input], name: `input ${input} of ${name}` };
+    result[input] = await loadExamples(flag, path, each, settings);
+  }
+  const counts = Object.entries(result).map(([input, { shape }]) => `${shape[0]} of ${input}`);
+  if (new Set(Object.values(result).map(({ shape }) => shape[0])).size > 1) {
+    throw new UsageError(`${flag}: ${counts.join(", ")}; give as many examples of each input`);
+  }
+  return names.length === 1 ? result[names[0]] : result;
+}
+
 /** What an example of a network of this package must be. */
 export function formOf({ name, entry }: Omit<NamedNetwork, "kind" | "weights">): ExampleForm {
   const { inputShape, tokens } = entry;
@@ -145,7 +199,8 @@ export async function loadNamed(
   return {
     params,
     form: formOf({ name, entry }),
-    f: (values, x) => functionalCall(net, { ...buffers, ...values }, x.unsqueeze(0)).squeeze(0),
+    f: (values, x) =>
+      functionalCall(net, { ...buffers, ...values }, (x as Tensor).unsqueeze(0)).squeeze(0),
   };
 }
 

@@ -4,7 +4,6 @@
  * @module
  */
 
-import type { Tensor } from "../mod.ts";
 import {
   loadOnnx,
   OnnxError,
@@ -13,7 +12,12 @@ import {
   type OnnxStoredTensor,
   type OnnxValueInfo,
 } from "../lib/onnx/mod.ts";
-import { chooseParameters, type LoadedNetwork, rethrowUnreadable } from "./network.ts";
+import {
+  chooseParameters,
+  type ExampleForm,
+  type LoadedNetwork,
+  rethrowUnreadable,
+} from "./network.ts";
 import type { OnnxNetwork, Settings } from "./options.ts";
 import { UsageError } from "./usage.ts";
 
@@ -54,13 +58,9 @@ export async function loadOnnxNetwork(
   patterns: string | undefined,
 ): Promise<LoadedNetwork> {
   const model = await openOnnx(network, settings);
-  const [input, ...more] = model.inputs;
-  if (input === undefined || more.length > 0) {
-    throw new UsageError(
-      `${network.name} takes ${
-        model.inputs.map((info) => info.name).join(", ") || "nothing"
-      }; a kernel from the command line is that of a network with one input`,
-    );
+  const [input] = model.inputs;
+  if (input === undefined) {
+    throw new UsageError(`${network.name} takes no input, so it has no examples`);
   }
   const output = outputOf(network, model);
   const real = model.stored.filter(isReal).map(({ name }) => name);
@@ -70,9 +70,18 @@ export async function loadOnnxNetwork(
     outputs: [output],
     parameters,
   });
+  const formOf = (info: OnnxValueInfo): ExampleForm => ({
+    name: network.name,
+    shape: info.shape,
+    integers: !isReal(info),
+    tokens: null,
+  });
   return {
     params,
-    f: fn as (values: Record<string, Tensor>, x: Tensor) => Tensor,
-    form: { name: network.name, shape: input.shape, integers: !isReal(input), tokens: null },
+    f: fn as LoadedNetwork["f"],
+    form: {
+      ...formOf(input),
+      inputs: Object.fromEntries(model.inputs.map((info) => [info.name, formOf(info)])),
+    },
   };
 }

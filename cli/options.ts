@@ -82,8 +82,9 @@ export type Command =
   | {
     readonly kind: "kernel";
     readonly network: Network;
-    readonly x1: string;
-    readonly x2: string | undefined;
+    /** Files of examples, each as `NAME=FILE` where the network takes several. */
+    readonly x1: readonly string[];
+    readonly x2: readonly string[] | undefined;
     readonly out: string | undefined;
     readonly params: string | undefined;
     readonly method: (typeof methods)[number];
@@ -175,6 +176,7 @@ type Values = Partial<Record<(typeof flags.string)[number], string>>;
 function parse(args: readonly string[]): {
   positional: string[];
   values: Values;
+  examples: Readonly<Record<"x1" | "x2", readonly string[]>>;
   switches: Record<(typeof flags.boolean)[number], boolean>;
 } {
   for (const name of flags.boolean) {
@@ -194,7 +196,8 @@ function parse(args: readonly string[]): {
   const values: Partial<Record<string, string>> = {};
   for (const name of flags.string) {
     const given = (parsed[name] ?? []) as string[];
-    if (given.length > 1) {
+    const named = (name === "x1" || name === "x2") && given.every((text) => text.includes("="));
+    if (given.length > 1 && !named) {
       throw new UsageError(`--${name} was given ${given.length} times; give it once`);
     }
     if (given.length === 0) continue;
@@ -204,7 +207,9 @@ function parse(args: readonly string[]): {
   const switches = Object.fromEntries(
     flags.boolean.map((name) => [name, parsed[name] === true]),
   ) as Record<(typeof flags.boolean)[number], boolean>;
-  return { positional: (parsed._ as (string | number)[]).map(String), values, switches };
+  const [x1, x2] = ["x1", "x2"].map((name) => (parsed[name] ?? []) as string[]);
+  const positional = (parsed._ as (string | number)[]).map(String);
+  return { positional, values, examples: { x1, x2 }, switches };
 }
 
 function networkOf(name: string, { weights, output }: Values): Network {
@@ -224,7 +229,7 @@ function networkOf(name: string, { weights, output }: Values): Network {
 
 /** The command that the arguments ask for. Throws a `UsageError` for a call that is off. */
 export function commandOf(args: readonly string[]): Command {
-  const { positional, values, switches } = parse(args);
+  const { positional, values, examples, switches } = parse(args);
   if (switches.help) return { kind: "help" };
   if (switches.version) return { kind: "version" };
   const settings: Settings = {
@@ -277,8 +282,8 @@ export function commandOf(args: readonly string[]): Command {
   return {
     kind: "kernel",
     network,
-    x1: values.x1,
-    x2: values.x2,
+    x1: examples.x1,
+    x2: values.x2 === undefined ? undefined : examples.x2,
     out: values.out,
     params: values.params,
     method: oneOf("method", values.method, methods),

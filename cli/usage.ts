@@ -30,7 +30,8 @@ MODEL is an ONNX file, whose name ends in .onnx, or one of (with the shape of on
 ${list.join("\n")}
 
 Examples
-  --x1 FILE          first examples (.npy), along the first axis
+  --x1 FILE          first examples (.npy), along the first axis; NAME=FILE once for each input of an ONNX
+                     file with several
   --x2 FILE          second examples; without it, the kernel of the first with themselves
 
 Kernel

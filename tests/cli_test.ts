@@ -132,6 +132,34 @@ Deno.test("an ONNX file: what it holds, its kernel, and a choice of its stored t
     assertEquals(JSON.parse(some.stdout).parameters, 24 * 10 + 10 + 8 + 16);
   }));
 
+Deno.test("an ONNX file with several inputs takes a file for each", () =>
+  inFolder(async (folder) => {
+    const file = `${root}tests/data/onnx/condition.onnx`;
+    const write = (name: string, shape: number[], data: number[]): Promise<void> =>
+      writeNpy(`${folder}/${name}.npy`, { shape, data: Float32Array.from(data) });
+    const a = [[1, 2, 3], [0.5, -1, 2]];
+    await write("a", [2, 3], a.flat());
+    await write("b", [2, 2], [1, 2, 3, 4]);
+    await write("more", [3, 2], [1, 2, 3, 4, 5, 6]);
+    const out = `${folder}/k.npy`;
+    const given = (b: string) => ["--x1", `a=${folder}/a.npy`, "--x1", `b=${folder}/${b}.npy`];
+    const { status, stderr } = await call(file, ...given("b"), "--out", out);
+    assertEquals(status, 0, stderr);
+    // The network is a·w plus a constant: its condition follows from the shape of a.
+    const dot = (n: number, m: number): number => a[n].reduce((sum, x, i) => sum + x * a[m][i], 0);
+    const expected = [0, 1].flatMap((n) => [0, 1].flatMap((m) => [dot(n, m), 0, 0, dot(n, m)]));
+    assert(relativeError((await readNpy(out)).data, Float64Array.from(expected)) <= 1e-6);
+    const wrong = async (args: string[], reason: string): Promise<void> => {
+      const { status, stderr } = await call(file, ...args);
+      assertEquals(status, 2);
+      assertStringIncludes(stderr, reason);
+    };
+    await wrong(given("more"), "2 of a, 3 of b; give as many examples of each input");
+    await wrong(["--x1", `a=${folder}/a.npy`], "--x1 lacks b");
+    await wrong(["--x1", `${folder}/a.npy`], "takes a, b: give --x1 a=FILE.npy --x1 b=FILE.npy");
+    await wrong([...given("b"), "--x1", `b=${folder}/b.npy`], "b is given twice");
+  }));
+
 Deno.test("an ONNX file takes tokens as integers", async () => {
   const file = `${golden}/transformer/model-torch-export.onnx`;
   const x1 = `${golden}/transformer/x1.npy`;
