@@ -46,8 +46,8 @@ const tiles: readonly Tile[] = [
   { down: 8, across: 8, rows: 1, columns: 1, depth: 16, cost: 1.5 },
   { down: 2, across: 32, rows: 1, columns: 1, depth: 16, cost: 2 },
   { down: 32, across: 2, rows: 1, columns: 1, depth: 16, cost: 2 },
-  { down: 1, across: 64, rows: 1, columns: 1, depth: 16, cost: 2.6 },
-  { down: 64, across: 1, rows: 1, columns: 1, depth: 16, cost: 2.6 },
+  { down: 1, across: 64, rows: 1, columns: 1, depth: 8, cost: 2.6 },
+  { down: 64, across: 1, rows: 1, columns: 1, depth: 8, cost: 2.6 },
 ];
 
 /** Workgroups that keep a large device busy. */
