@@ -1,6 +1,7 @@
 /** Extreme eigenvalues against NumPy's, and against matrices whose eigenvalues are known. */
-import { assert, assertEquals } from "@std/assert";
-import { extremeEigenvalues } from "../lib/ntk/eigenvalues.ts";
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { extremeEigenvalues, symmetricEigenvalues } from "../lib/ntk/eigenvalues.ts";
+import { ArgumentError } from "../mod.ts";
 
 interface Case {
   name: string;
@@ -72,4 +73,14 @@ Deno.test("no rows, and entries that are not numbers", () => {
     largest: 0,
     exact: true,
   });
+});
+
+Deno.test("all eigenvalues of hundreds of rows", () => {
+  const values = Float64Array.from({ length: 300 }, (_, i) => ((i * 37) % 300) / 7 - 3);
+  const found = symmetricEigenvalues(reflected(values), 300);
+  values.sort().forEach((value, i) => assert(Math.abs(found[i] - value) < 1e-12, `${found[i]}`));
+  assertEquals(symmetricEigenvalues([0, 0, 0, 0], 2), new Float64Array(2));
+  assertEquals(symmetricEigenvalues([1, 0, NaN, 1], 2), new Float64Array(2).fill(NaN));
+  assertEquals(symmetricEigenvalues([], 0), new Float64Array(0));
+  assertThrows(() => symmetricEigenvalues([1, 2, 3], 2), ArgumentError, "give 4");
 });

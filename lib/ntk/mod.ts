@@ -6,6 +6,7 @@
 
 export { type CheckTolerances, type KernelDifference, NtkMismatchError } from "./check.ts";
 export type { NtkCompute, NtkNormalize, OutputOptions } from "./compute.ts";
+export { symmetricEigenvalues } from "./eigenvalues.ts";
 export type { ErrorEstimate, ErrorEstimateOptions } from "./error_estimate.ts";
 export { empiricalNtk } from "./empirical_ntk.ts";
 export {
