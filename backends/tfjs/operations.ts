@@ -175,7 +175,14 @@ export class Operations {
   }
 
   #convert(x: TensorInfo, dtype: TfjsDType): TensorInfo {
-    return x.dtype === dtype ? x : this.kernels.call("Cast", { x }, { dtype });
+    if (x.dtype === dtype) return x;
+    if (this.readable || dtype !== "float32") return this.kernels.call("Cast", { x }, { dtype });
+    // WebGPU's Cast to float only says that it is one, and kernels then read what it was.
+    const a = this.kernels.reshape(x, [sizeOf(x.shape)]);
+    return this.reshape(
+      this.kernels.call("Multiply", { a, b: this.fill([1], "float32", 1) }),
+      x.shape,
+    );
   }
 
   /** A kernel with two operands, element by element; axes of size 1 are repeated. */
