@@ -40,7 +40,9 @@ function product(a: TensorInfo, b: TensorInfo, on: Operations): TensorInfo {
   if (terms > longSum) return sumOfParts(a, b, on);
   const multiply = (left: TensorInfo, right: TensorInfo): TensorInfo =>
     kernels.call("BatchMatMul", { a: left, b: right }, { transposeA: false, transposeB: false });
-  if (!on.readable || batches === 1 || rows * terms * columns < separately) return multiply(a, b);
+  if (!on.readable || batches === 1 || rows * terms * columns < separately) {
+    return on.withWeights(b, (right) => multiply(a, right));
+  }
   const parts = range(batches).map((i) =>
     kernels.withPart(
       a,
@@ -140,14 +142,22 @@ function conv2d(
   const pad = [[0, 0], ...padding, [0, 0]];
   const attrs = { strides, dilations, pad, dataFormat: "NHWC", dimRoundingMode: "floor" };
   if (!depthwise) {
-    const inputs = { x: image, filter: on.transpose(filter, [2, 3, 1, 0]) };
-    return on.transpose(on.kernels.call("Conv2D", inputs, attrs), [0, 3, 1, 2]);
+    const taps = on.transpose(filter, [2, 3, 1, 0]);
+    const sums = on.withWeights(
+      taps,
+      (filter) => on.kernels.call("Conv2D", { x: image, filter }, attrs),
+    );
+    return on.transpose(sums, [0, 3, 1, 2]);
   }
   const [channels] = x.shape.slice(1);
   const [outputs, , ...kernel] = filter.shape;
   const grouped = on.reshape(filter, [channels, outputs / channels, ...kernel]);
-  const inputs = { x: image, filter: on.transpose(grouped, [2, 3, 0, 1]) };
-  return on.transpose(on.kernels.call("DepthwiseConv2dNative", inputs, attrs), [0, 3, 1, 2]);
+  const taps = on.transpose(grouped, [2, 3, 0, 1]);
+  const sums = on.withWeights(
+    taps,
+    (filter) => on.kernels.call("DepthwiseConv2dNative", { x: image, filter }, attrs),
+  );
+  return on.transpose(sums, [0, 3, 1, 2]);
 }
 
 /** A convolution of any number of spatial axes in one group, as patches and a matrix product. */

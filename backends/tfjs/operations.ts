@@ -233,6 +233,14 @@ export class Operations {
     return this.#convert(x, "int32");
   }
 
+  /**
+   * Calls a kernel with weights under an identity of their own. In WebAssembly products keep the packed right operand for its
+   * identity, whatever its shape: the same data as another matrix would be multiplied as the first one was.
+   */
+  withWeights(weights: TensorInfo, f: (weights: TensorInfo) => TensorInfo): TensorInfo {
+    return this.readable ? this.kernels.withPart(weights, 0, weights.shape, f) : f(weights);
+  }
+
   /** A reducing kernel along the rows of a matrix that has elements. */
   reduce(kernel: string, rows: TensorInfo): TensorInfo {
     const attrs = { axis: [1], reductionIndices: [1], keepDims: false };
