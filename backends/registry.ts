@@ -73,8 +73,8 @@ export const backendNames: readonly BackendName[] = Object.keys(makers) as Backe
 
 const made = new Map<BackendName, Backend | Promise<Backend>>();
 let current: Backend | null = null;
-/** Under which name the current one was chosen; null for the default, and for backends of one's own. */
-let currentName: BackendName | null = null;
+/** What the current one was chosen by; null for the default. */
+let currentWish: BackendName | Backend | null = null;
 /** What was asked for last and is not there yet. */
 let awaited: Promise<Backend> | null = null;
 let awaitedName = "";
@@ -125,18 +125,17 @@ export async function backendByName(name: BackendName): Promise<Backend> {
  * ```
  */
 export function setBackend(backend: BackendName | Backend): Promise<Backend> {
-  const name = typeof backend === "string" ? backend : null;
   const found = typeof backend === "string" ? find(backend) : backend;
   awaited = null;
   if (!(found instanceof Promise)) {
-    [current, currentName] = [found, name];
+    [current, currentWish] = [found, backend];
     return Promise.resolve(found);
   }
   awaited = found;
   awaitedName = String(backend);
   return found.then((ready) => {
     // Another may have been chosen in the meantime.
-    if (awaited === found) [current, currentName, awaited] = [ready, name, null];
+    if (awaited === found) [current, currentWish, awaited] = [ready, backend, null];
     return ready;
   }, (error) => {
     if (awaited === found) awaited = null;
@@ -170,14 +169,14 @@ export async function chooseBackend(
   wish: BackendName | Backend | undefined,
   dtype: DType,
 ): Promise<ChosenBackend> {
-  const name = wish === undefined ? currentName : typeof wish === "string" ? wish : null;
   const backend = wish === undefined
     ? currentBackend()
     : typeof wish === "string"
     ? await backendByName(wish)
     : wish;
-  if (name !== "auto") {
-    return { backend, reason: wish === undefined && name === null ? "the default" : "asked for" };
+  const chosenBy = wish ?? currentWish;
+  if (chosenBy !== "auto") {
+    return { backend, reason: chosenBy === null ? "the default" : "asked for" };
   }
   return backend.dtypes.includes(dtype) ? { backend, reason: automaticReason } : {
     backend: defaultWasmBackend(),
