@@ -138,7 +138,9 @@ export function emitContract(
     Math.min(
       Math.ceil(wantedGroups / groups),
       Math.floor(k / shortestShare),
-      Math.floor(mostShareBytes / (4 * products * m * n)),
+      Math.floor(
+        Math.min(mostShareBytes, buffers.limits.bindingBytes) / (4 * products * m * n),
+      ),
     ),
   );
   if (shares === 1) return [emitTiles(buffers, kernel, kernel.out, tile, 1, 0, label, ranges)];

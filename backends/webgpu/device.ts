@@ -114,7 +114,7 @@ export class Device {
       }, () => null)
     );
     if (thrown !== null) throw thrown.error;
-    return new Outcome(checks, [...made, ...before]);
+    return new Outcome(checks, [...before, ...made]);
   }
 
   /** The pipeline of a shader; shaders of equal text share it. */

@@ -5,7 +5,7 @@
  */
 
 import { BackendError } from "../../lib/base/errors.ts";
-import { contiguousStrides } from "../../lib/base/shape.ts";
+import { contiguousStrides, sizeOf } from "../../lib/base/shape.ts";
 import type { Instruction, Kernel, LoopKernel, View } from "../../lib/compiler/kernel.ts";
 import type { Buffers, Ranges } from "./shader.ts";
 
@@ -173,14 +173,11 @@ function cut(
       (kernel.kind === "loop" && kernel.reduce !== null && !kernel.reduce.startsWith("arg"))
     ? Infinity
     : outer;
-  for (const limit of [outer, inner]) {
-    for (const { view, sizes, dims } of accesses) {
-      dims.forEach((dim, d) => {
-        const reach = Math.abs(view.strides[d]) * (sizes[d] - 1);
-        if (dim >= 0 && dim < limit && reach > furthest) [best, furthest] = [dim, reach];
-      });
-    }
-    if (best >= 0) break;
+  for (const { view, sizes, dims } of accesses) {
+    dims.forEach((dim, d) => {
+      const reach = Math.abs(view.strides[d]) * (sizes[d] - 1);
+      if (dim >= 0 && dim < inner && reach > furthest) [best, furthest] = [dim, reach];
+    });
   }
   if (best < 0) {
     throw new BackendError(
@@ -336,8 +333,8 @@ function combination(
   dtype: LoopKernel["dtype"],
   loop: LoopKernel,
 ): { out: (part: number) => View; combine: LoopKernel } {
-  const strides = contiguousStrides(dims);
-  const size = dims.reduce((product, n) => product * n, 1);
+  // Both parts of a result lie side by side, so that the loop can be cut as well.
+  const [strides, size] = [contiguousStrides([...dims, 2]).slice(0, -1), sizeOf(dims)];
   const buffer = buffers.scratch(dtype, 2 * size);
   // What the epilogue uses of the body does not depend on the reduced dims.
   const drop = (list: readonly number[]): number[] => [...list.slice(0, dims.length), 0];
@@ -364,13 +361,13 @@ function combination(
     }
   };
   return {
-    out: (part) => ({ buffer, offset: part * size, strides }),
+    out: (part) => ({ buffer, offset: part, strides }),
     combine: {
       ...loop,
       dims: [...dims, 2],
       body: [
         ...loop.body.map(move),
-        { op: "load", dtype, view: { buffer, offset: 0, strides: [...strides, size] } },
+        { op: "load", dtype, view: { buffer, offset: 0, strides: [...strides, 1] } },
       ],
       epilogue: loop.epilogue.map(move),
     },

@@ -279,6 +279,8 @@ export class Shader {
       `@compute @workgroup_size(${size})`,
       "fn main(@builtin(workgroup_id) groupId: vec3<u32>, @builtin(local_invocation_index) lane: u32) {",
       ...(/\bgroup\b/.test(text) ? [`  ${position}`] : []),
+      // The last row of workgroups may have some too many.
+      ...(across * down === groups ? [] : [`  if (group >= ${unsigned(groups)}) { return; }`]),
       text,
       "}",
       "",

@@ -7,6 +7,7 @@
 export type { DType, TypedArray } from "../base/dtype.ts";
 export * from "../base/errors.ts";
 export type { Shape } from "../base/shape.ts";
+export { fromDeviceBuffer, toDeviceBuffer } from "./device_buffers.ts";
 export type { NestedArray } from "./format.ts";
 export { type Axes, type ReductionOptions, Tensor, type TensorLike } from "./tensor.ts";
 export { treeLeaves, treeMap } from "./tree.ts";

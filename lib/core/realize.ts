@@ -201,6 +201,17 @@ export async function realizeAll(
   await backend.synchronize?.();
 }
 
+/** The tensor's buffer on a backend, once it is computed and there. */
+export async function bufferForReading(
+  x: Tensor,
+  backend: Backend = currentBackend(),
+): Promise<DeviceBuffer> {
+  await realizeAll([x], backend);
+  const fetching = fetchFrom([x], backend);
+  if (fetching !== null) await fetching;
+  return bufferOn(backend, x);
+}
+
 /** The tensor's elements. */
 export function readTensorSync(x: Tensor): TypedArray {
   if (x.host === null) realizeSync([x]);
