@@ -3,9 +3,9 @@
  *
  * Built-in functions may be thousands of units in the last place off, may flush small results to zero, and compilers may
  * assume that there is no NaN and no infinity. So functions are polynomials, as in the WebAssembly backend; special values are told
- * by their bits; and what may be subnormal is put together from bits. Largest errors, in units in the last place, where
- * additions, products and quotients are rounded correctly: exp 1, expm1 2, log 1, log1p 1, sin and cos 2, atan 2, tanh 3,
- * sigmoid 2, erf 2, pow 2, atan2 3.
+ * by their bits; and what may be subnormal is put together from bits. Errors are below so many units in the last place, measured
+ * at half a million arguments each where additions, products and quotients are rounded correctly (lavapipe): exp 1, expm1 1.5,
+ * log 1, log1p 2.1, sin and cos 2.5, atan 2, tanh 1.5, sigmoid 2.1, erf 1.5, pow 5, atan2 2.2.
  *
  * @module
  */

@@ -6,7 +6,6 @@
  * of a backend.
  */
 import { currentBackend } from "../../backends/registry.ts";
-import { createWebgpuBackend } from "../../backends/webgpu/mod.ts";
 import { Conv2d, functionalCall, Linear, Module } from "../../lib/nn/mod.ts";
 import {
   type BackendName,
@@ -29,7 +28,7 @@ class Network extends Module {
 }
 
 const [method, kernels, examples, read, backend = "wasm"] = Deno.args;
-await setBackend(backend === "webgpu" ? await createWebgpuBackend() : backend as BackendName);
+await setBackend(backend as BackendName);
 const net = new Network();
 const params = net.namedParameters();
 const f = (p: typeof params, x: Tensor): Tensor =>
