@@ -1,7 +1,6 @@
 /// <reference lib="dom" />
 /**
- * The conformance suite in Chromium, on WebAssembly with threads and without and on WebGPU, and shaders of kernels under Chromium's
- * compiler, Tint.
+ * The conformance suite in Chromium, on WebAssembly with threads and without and on WebGPU.
  *
  * A part of the suite, as WebGPU's adapter in software compiles for minutes; all of it where TANGENTS_BROWSER_SUITE is "full".
  *
@@ -10,14 +9,8 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { Page } from "playwright-core";
-import { functionalCall } from "../lib/nn/mod.ts";
-import { methodNames } from "../lib/ntk/methods.ts";
-import { empiricalNtk, setBackend, type Tensor } from "../mod.ts";
-import { bundle } from "../tasks/demo.ts";
 import type { BrowserSuite, SuiteResult } from "./helpers/browser_suite.ts";
-import { type Browser, hasChromium, startChromium } from "./helpers/chromium.ts";
-import { goldenNames, loadGolden } from "./helpers/golden.ts";
-import { newWebgpuBackend, webgpuBackend } from "./helpers/webgpu.ts";
+import { type Browser, hasChromium, startChromium, suitePage } from "./helpers/chromium.ts";
 
 const ignore = !hasChromium("the conformance suite in a browser");
 const full = Deno.env.get("TANGENTS_BROWSER_SUITE") === "full";
@@ -26,9 +19,7 @@ let browser: Browser;
 let content = "";
 Deno.test.beforeAll(async () => {
   if (ignore) return;
-  const script = await bundle(new URL("helpers/browser_suite.ts", import.meta.url));
-  const inside = script.replace(/<\/(?=script)/gi, "<\\/");
-  content = `<!doctype html><link rel="icon" href="data:,"><script>${inside}</script>`;
+  content = await suitePage();
   browser = await startChromium();
 });
 Deno.test.afterAll(async () => {
@@ -80,38 +71,3 @@ for (
     },
   });
 }
-
-const noAdapter = ignore || await webgpuBackend() === null;
-
-Deno.test({
-  name: "Tint accepts the shaders of the golden kernels, and refuses what is no shader",
-  ignore: noAdapter,
-  sanitizeOps: false,
-  sanitizeResources: false,
-  fn: async () => {
-    const sources = new Set<string>();
-    const backend = await newWebgpuBackend({ onShader: (source) => void sources.add(source) });
-    await setBackend(backend);
-    try {
-      for (const name of goldenNames) {
-        const { net, x1, x2 } = await loadGolden(name, "float32");
-        const f = (params: Record<string, Tensor>, x: Tensor): Tensor =>
-          functionalCall(net, params, x.unsqueeze(0)).squeeze(0);
-        for (const method of methodNames) {
-          // Two examples with one: sizes are constants in a shader, and large ones take a software adapter long.
-          const [a, b] = [x1.slice([0, 2]), x2.slice([0, 1])];
-          await (await empiricalNtk(f, net.namedParameters(), a, b, { method })).data();
-        }
-      }
-    } finally {
-      await setBackend("wasm");
-    }
-    assert(sources.size > 100, `${sources.size} shaders`);
-    const compile = (page: Page, texts: readonly string[]): Promise<string[]> =>
-      page.evaluate((texts) => (globalThis as unknown as Suite).suite.compile(texts), texts);
-    await withPage(true, async (page) => {
-      assertEquals(await compile(page, [...sources]), []);
-      assertEquals((await compile(page, ["fn f() -> u32 { return 1.5; }"])).length, 1);
-    });
-  },
-});

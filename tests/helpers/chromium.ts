@@ -5,7 +5,7 @@
  */
 
 import { type BrowserContext, chromium, type Page } from "playwright-core";
-import { isolationHeaders } from "../../tasks/demo.ts";
+import { bundle, isolationHeaders } from "../../tasks/demo.ts";
 
 /** A browser with an empty profile of its own, and a server of one page. */
 export interface Browser {
@@ -105,4 +105,11 @@ export async function startChromium(): Promise<Browser> {
       await Deno.remove(profile, { recursive: true }).catch(() => {});
     },
   };
+}
+
+/** A page that has the conformance suite and Chromium's shader compiler at hand: `browser_suite.ts`. */
+export async function suitePage(): Promise<string> {
+  const script = await bundle(new URL("browser_suite.ts", import.meta.url));
+  const inside = script.replace(/<\/(?=script)/gi, "<\\/");
+  return `<!doctype html><link rel="icon" href="data:,"><script>${inside}</script>`;
 }

@@ -10,25 +10,28 @@ import {
   type WebgpuBackendOptions,
 } from "../../backends/webgpu/mod.ts";
 
-/** A folder that every shader is written to, so that other compilers can be tried on them. */
-const dump = Deno.env.get("TANGENTS_WGSL_DUMP");
+/** Where tests put the shaders that they generate, for `wgsl_tint_test.ts`, which runs after them in the same process. */
+export const shaderFolder = `${
+  Deno.env.get("TMPDIR") ?? Deno.env.get("TEMP") ?? "/tmp"
+}/tangents-wgsl-${Deno.pid}`;
 
-/** Writes a shader to the folder, under a name made of its text. */
-async function dumpShader(source: string): Promise<void> {
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(source));
-  const name = [...new Uint8Array(digest.slice(0, 8))].map((byte) =>
-    byte.toString(16).padStart(2, "0")
-  ).join("");
-  await Deno.mkdir(dump!, { recursive: true });
-  await Deno.writeTextFile(`${dump}/${name}.wgsl`, source);
+const seen = new Set<string>();
+
+/** Adds a shader to those of this test file, one line of JSON each. */
+function keepShader(source: string): void {
+  if (seen.has(source)) return;
+  if (seen.size === 0) Deno.mkdirSync(shaderFolder, { recursive: true });
+  seen.add(source);
+  Deno.writeTextFileSync(`${shaderFolder}/${fileName}`, `${JSON.stringify(source)}\n`, {
+    append: true,
+  });
 }
 
-/** A backend whose shaders are written to the folder that TANGENTS_WGSL_DUMP names, if it is set. */
+const fileName = `${crypto.randomUUID()}.jsonl`;
+
+/** A backend whose shaders are kept for another compiler. */
 export async function newWebgpuBackend(options: WebgpuBackendOptions = {}): Promise<WebgpuBackend> {
-  return await createWebgpuBackend({
-    ...(dump ? { onShader: dumpShader } : {}),
-    ...options,
-  });
+  return await createWebgpuBackend({ onShader: keepShader, ...options });
 }
 
 /**
