@@ -11,6 +11,7 @@ import {
   type NtkReport,
   TangentsError,
   type Tensor,
+  tensor,
   type TypedArray,
 } from "../mod.ts";
 import { startBackend } from "./backend.ts";
@@ -144,6 +145,8 @@ export async function runKernel(command: KernelCommand): Promise<void> {
   const norms: Record<string, number> = {};
   for (const [name, kernel] of Object.entries(kernels)) {
     const data = await kernel.data();
+    // On the host, where printing need not wait.
+    kernels[name] = tensor(data, { shape: kernel.shape });
     checkFinite(data, settings.dtype);
     norms[name] = norm(data);
     if (out === undefined) continue;

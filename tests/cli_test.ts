@@ -5,6 +5,7 @@ import { readNpy, writeNpy } from "../lib/npy/mod.ts";
 import { type NtkReport, setBackend } from "../mod.ts";
 import { models } from "../models/mod.ts";
 import configuration from "../deno.json" with { type: "json" };
+import { webgpuBackend } from "./helpers/webgpu.ts";
 
 const root = new URL("..", import.meta.url).pathname;
 const golden = `${root}tests/golden`;
@@ -231,6 +232,17 @@ Deno.test("the error against float64 and the spectrum are reported", async () =>
   const { errorEstimate, spectrum } = JSON.parse(stdout);
   assert(errorEstimate.relativeError < 1e-6 && errorEstimate.pairs === 3);
   assert(spectrum.positiveSemidefinite && spectrum.smallest < spectrum.largest);
+});
+
+Deno.test({
+  name: "a kernel is printed where its backend cannot be read without waiting",
+  ignore: await webgpuBackend() === null,
+  fn: async () => {
+    const printed = await call("digits-mlp", ...x1, "--compute", "trace", "--backend", "webgpu");
+    assertEquals(printed.status, 0, printed.stderr);
+    assertMatch(printed.stdout, /^Tensor float32 \[12, 12\]\n\[\[ *\d/);
+    assertStringIncludes(printed.stderr, "on WebGPU, ");
+  },
 });
 
 Deno.test("trace, diagonal, methods and a subset of the parameters", () =>
