@@ -85,11 +85,11 @@ function isElsewhere({ buffer, host }: Tensor, backend: Backend): boolean {
 }
 
 /**
- * Fetches the elements of what lies on other backends, cannot be read there without waiting, and is needed for these
- * tensors. Null where there is nothing to wait for.
+ * Fetches the elements of those tensors that lie on other backends and cannot be read there without waiting. Null where there is
+ * nothing to wait for.
  */
-function fetchFrom(tensors: readonly Tensor[], backend: Backend): Promise<unknown> | null {
-  const elsewhere = inspectGraph(tensors).leaves.filter((x) => isElsewhere(x, backend));
+function fetchFrom(leaves: readonly Tensor[], backend: Backend): Promise<unknown> | null {
+  const elsewhere = leaves.filter((x) => isElsewhere(x, backend));
   if (elsewhere.length === 0) return null;
   return Promise.all(elsewhere.map(async (x) => {
     x.host = await x.buffer!.backend.read(x.buffer!);
@@ -158,6 +158,18 @@ function missingOf(tensors: Iterable<Tensor>): Tensor[] {
   return [...new Set(tensors)].filter((x) => x.buffer === null && x.host === null);
 }
 
+/** Makes ready to compute tensors without values, of which a walk found what stands between. */
+function prepareMissing(
+  missing: readonly Tensor[],
+  { retained }: Inspection,
+  backend: Backend,
+): Prepared {
+  if (missing.length === 0) return { bytes: 0, run() {} };
+  const first = retained.filter((x) => !missing.includes(x));
+  if (first.length > 0) prepareOn(backend, first).run();
+  return prepareOn(backend, missing);
+}
+
 /**
  * Makes ready to compute tensors, in one program. Retained tensors among what they need are computed at once. Throws a
  * `BackendError` where a backend cannot compute them, or would have to wait for elements on another one.
@@ -166,10 +178,24 @@ function missingOf(tensors: Iterable<Tensor>): Tensor[] {
  */
 export function prepare(tensors: Iterable<Tensor>, backend: Backend = currentBackend()): Prepared {
   const missing = missingOf(tensors);
-  if (missing.length === 0) return { bytes: 0, run() {} };
-  const retained = inspectGraph(missing).retained.filter((x) => !missing.includes(x));
-  if (retained.length > 0) prepareOn(backend, retained).run();
-  return prepareOn(backend, missing);
+  return prepareMissing(missing, inspectGraph(missing), backend);
+}
+
+/**
+ * The same, and waits for elements on other backends where that is needed. A promise only then: the caller may dispose of what
+ * is read as soon as this returns.
+ */
+function prepareWhenThere(
+  tensors: Iterable<Tensor>,
+  backend: Backend,
+): Prepared | Promise<Prepared> {
+  const missing = missingOf(tensors);
+  const inspection = inspectGraph(missing);
+  const fetching = fetchFrom(inspection.leaves, backend);
+  return fetching === null
+    ? prepareMissing(missing, inspection, backend)
+    // Others may have computed some of it in the meantime.
+    : fetching.then(() => prepare(missing, backend));
 }
 
 /** Makes ready to compute tensors, and waits for elements on other backends where that is needed. */
@@ -177,10 +203,7 @@ export async function prepareAll(
   tensors: Iterable<Tensor>,
   backend: Backend = currentBackend(),
 ): Promise<Prepared> {
-  const missing = missingOf(tensors);
-  const fetching = fetchFrom(missing, backend);
-  if (fetching !== null) await fetching;
-  return prepare(missing, backend);
+  return await prepareWhenThere(tensors, backend);
 }
 
 /** Computes tensors, in one program; see `prepare`. */
@@ -193,11 +216,8 @@ export async function realizeAll(
   tensors: Iterable<Tensor>,
   backend: Backend = currentBackend(),
 ): Promise<void> {
-  const missing = missingOf(tensors);
-  // Without waiting where there is nothing to wait for: the caller may dispose of what is read.
-  const fetching = fetchFrom(missing, backend);
-  if (fetching !== null) await fetching;
-  prepare(missing, backend).run();
+  const prepared = prepareWhenThere(tensors, backend);
+  (prepared instanceof Promise ? await prepared : prepared).run();
   await backend.synchronize?.();
 }
 
@@ -207,8 +227,7 @@ export async function bufferForReading(
   backend: Backend = currentBackend(),
 ): Promise<DeviceBuffer> {
   await realizeAll([x], backend);
-  const fetching = fetchFrom([x], backend);
-  if (fetching !== null) await fetching;
+  await fetchFrom([x], backend);
   return bufferOn(backend, x);
 }
 
@@ -228,10 +247,8 @@ export function readTensorSync(x: Tensor): TypedArray {
 /** The tensor's elements, when they are there. */
 export async function readTensor(x: Tensor): Promise<TypedArray> {
   if (x.host !== null) return x.host.slice();
-  const backend = currentBackend();
-  const fetching = x.buffer === null ? fetchFrom([x], backend) : null;
-  if (fetching !== null) await fetching;
-  realizeSync([x], backend);
+  const prepared = prepareWhenThere([x], currentBackend());
+  (prepared instanceof Promise ? await prepared : prepared).run();
   return x.buffer!.backend.read(x.buffer!);
 }
 
