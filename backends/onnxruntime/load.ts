@@ -4,7 +4,7 @@
  * @module
  */
 
-import { BackendError } from "../../lib/base/errors.ts";
+import { importPackage } from "../npm_package.ts";
 
 /** The version of `onnxruntime-web`. */
 export const onnxruntimeVersion = "1.30.0";
@@ -38,31 +38,11 @@ export interface Ort {
   };
 }
 
-/** The package comes from npm in Deno; elsewhere the bare name is for the page's import map, or the bundler. */
-const specifier = "Deno" in globalThis
-  ? `npm:onnxruntime-web@${onnxruntimeVersion}`
-  : "onnxruntime-web";
-
-/** What an error says. */
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
-
 /**
  * The package.
  *
  * @throws BackendError when it cannot be loaded.
  */
-export async function loadOnnxruntime(): Promise<Ort> {
-  // The specifier is computed, so that nobody fetches the package who does not come here.
-  const name: string = specifier;
-  try {
-    return await import(name) as Ort;
-  } catch (error) {
-    throw new BackendError(
-      `onnxruntime: ${name} could not be loaded (${
-        messageOf(error)
-      }); it is fetched when first asked for, which needs a network, or choose the backend "wasm", which needs none`,
-    );
-  }
+export function loadOnnxruntime(): Promise<Ort> {
+  return importPackage("onnxruntime", "onnxruntime-web", onnxruntimeVersion);
 }

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { allocate, type DType, dtypeOf, type TypedArray } from "../../lib/base/dtype.ts";
+import type { DType, TypedArray } from "../../lib/base/dtype.ts";
 import { ArgumentError, BackendError } from "../../lib/base/errors.ts";
 import type {
   Backend,
@@ -17,6 +17,7 @@ import type {
 import type { Program, ProgramNode } from "../../lib/compiler/program.ts";
 import { simplify } from "../../lib/compiler/simplify.ts";
 import { sizeOf } from "../../lib/base/shape.ts";
+import { checkElements } from "../elements.ts";
 import { BufferPool, OnnxruntimeBuffer } from "./buffer.ts";
 import { OnnxruntimeExecutable } from "./executable.ts";
 import { loadOnnxruntime, onnxruntimeVersion } from "./load.ts";
@@ -57,13 +58,7 @@ class Onnxruntime implements OnnxruntimeBackend {
 
   upload(data: TypedArray, dtype: DType): DeviceBuffer {
     if (dtype === "float64") throw noFloat64();
-    if (dtypeOf(data) !== dtype) {
-      throw new BackendError(
-        `onnxruntime: ${dtype} elements come in a ${
-          allocate(dtype, 0).constructor.name
-        }, got a ${data.constructor.name}`,
-      );
-    }
+    checkElements(data, dtype, "onnxruntime");
     return this.#pool.create(this, dtype, data.length, Promise.resolve(data.slice()));
   }
 

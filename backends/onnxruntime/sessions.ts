@@ -7,7 +7,8 @@
 import type { DType, TypedArray } from "../../lib/base/dtype.ts";
 import { BackendError } from "../../lib/base/errors.ts";
 import type { Shape } from "../../lib/base/shape.ts";
-import { messageOf, type Ort, type OrtSession, type OrtTensor } from "./load.ts";
+import { messageOf } from "../message.ts";
+import type { Ort, OrtSession, OrtTensor } from "./load.ts";
 
 /** What failed, in our words: onnxruntime names the node, whose name begins with the primitive that it belongs to. */
 function failure(doing: string, error: unknown): BackendError {

@@ -12,7 +12,8 @@ import type { Backend, DeviceBuffer, Executable } from "../../lib/compiler/backe
 import { lastUses } from "../../lib/compiler/last_uses.ts";
 import type { Program, ProgramNode } from "../../lib/compiler/program.ts";
 import { type BufferPool, TfjsBuffer } from "./buffer.ts";
-import { messageOf, type TensorInfo } from "./load.ts";
+import { messageOf } from "../message.ts";
+import type { TensorInfo } from "./load.ts";
 import { denseHost, type Operations } from "./operations.ts";
 import type { Verdict } from "./gpu_errors.ts";
 import { onHost } from "./host.ts";

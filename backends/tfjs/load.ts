@@ -5,6 +5,7 @@
  */
 
 import { BackendError } from "../../lib/base/errors.ts";
+import { importPackage, specifierOf } from "../npm_package.ts";
 
 /** The version of `@tensorflow/tfjs-core` and of its backends. */
 export const tfjsVersion = "4.22.0";
@@ -104,31 +105,6 @@ export interface StartedTfjs {
   kernel(name: string): KernelConfig["kernelFunc"] | undefined;
 }
 
-/** Packages come from npm in Deno; elsewhere bare names are for the page's import map, or the bundler. */
-function specifierOf(name: string): string {
-  return "Deno" in globalThis ? `npm:${name}@${tfjsVersion}` : name;
-}
-
-async function importPackage<T>(name: string): Promise<T> {
-  // The specifier is computed, so that nobody fetches the package who does not come here.
-  const specifier = specifierOf(name);
-  try {
-    return await import(specifier) as T;
-  } catch (error) {
-    throw new BackendError(
-      `tfjs: ${specifier} could not be loaded (${
-        messageOf(error)
-      }); it is fetched when first asked for, which needs ` +
-        'a network, or choose the backend "wasm", which needs none',
-    );
-  }
-}
-
-/** What an error says. */
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
-
 /** Runs it with the console's warnings held back: TensorFlow.js advises other packages as it starts. */
 async function quietly<T>(f: () => Promise<T>): Promise<T> {
   const { warn } = console;
@@ -141,18 +117,18 @@ async function quietly<T>(f: () => Promise<T>): Promise<T> {
 }
 
 async function start(kind: TfjsKind, threads: number | undefined): Promise<StartedTfjs> {
-  const core = await importPackage<Core>("@tensorflow/tfjs-core");
+  const core = await importPackage<Core>("tfjs", "@tensorflow/tfjs-core", tfjsVersion);
   const name = `@tensorflow/tfjs-backend-${kind}`;
   const before = core.getBackend();
   if (kind === "wasm") {
-    const wasm = await importPackage<WasmPackage>(name);
+    const wasm = await importPackage<WasmPackage>("tfjs", name, tfjsVersion);
     if ("Deno" in globalThis) {
-      const folder = new URL(".", import.meta.resolve(specifierOf(name)));
+      const folder = new URL(".", import.meta.resolve(specifierOf(name, tfjsVersion)));
       wasm.setWasmPaths(decodeURIComponent(folder.pathname));
     }
     if (threads !== undefined) wasm.setThreadsCount(threads);
   } else {
-    await importPackage(name);
+    await importPackage("tfjs", name, tfjsVersion);
     // Small tensors would be computed by its JavaScript kernels, which differ in rounding and in their limits.
     core.env().set("WEBGPU_CPU_FORWARD", false);
   }

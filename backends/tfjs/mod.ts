@@ -6,8 +6,8 @@
  * @module
  */
 
-import { allocate, type DType, dtypeOf, type TypedArray } from "../../lib/base/dtype.ts";
-import { ArgumentError, BackendError } from "../../lib/base/errors.ts";
+import type { DType, TypedArray } from "../../lib/base/dtype.ts";
+import { ArgumentError } from "../../lib/base/errors.ts";
 import type {
   Backend,
   DeviceBuffer,
@@ -16,6 +16,7 @@ import type {
 } from "../../lib/compiler/backend.ts";
 import type { Program } from "../../lib/compiler/program.ts";
 import { simplify } from "../../lib/compiler/simplify.ts";
+import { checkElements } from "../elements.ts";
 import { BufferPool } from "./buffer.ts";
 import { ownBuffer, TfjsExecutable } from "./executable.ts";
 import { Kernels } from "./kernels.ts";
@@ -65,13 +66,7 @@ class Tfjs implements TfjsBackend {
 
   upload(data: TypedArray, dtype: DType): DeviceBuffer {
     if (dtype === "float64") throw noFloat64();
-    if (dtypeOf(data) !== dtype) {
-      throw new BackendError(
-        `upload: ${dtype} elements come in a ${
-          allocate(dtype, 0).constructor.name
-        }, got a ${data.constructor.name}`,
-      );
-    }
+    checkElements(data, dtype, "upload");
     const shape = [data.length];
     const { kernels } = this.#on;
     const value = { shape, dtype, stored: shape };

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { allocate, type DType, dtypeOf, dtypes, type TypedArray } from "../../lib/base/dtype.ts";
+import { allocate, type DType, dtypes, type TypedArray } from "../../lib/base/dtype.ts";
 import { ArgumentError, BackendError } from "../../lib/base/errors.ts";
 import type {
   Backend,
@@ -15,6 +15,7 @@ import type {
 import { lower } from "../../lib/compiler/lower.ts";
 import type { Program } from "../../lib/compiler/program.ts";
 import { simplify } from "../../lib/compiler/simplify.ts";
+import { checkElements } from "../elements.ts";
 import { WasmBuffer } from "./buffer.ts";
 import { capabilities } from "./capabilities.ts";
 import { Device } from "./device.ts";
@@ -106,12 +107,7 @@ class Wasm implements WasmBackend {
   }
 
   upload(data: TypedArray, dtype: DType): DeviceBuffer {
-    if (dtypeOf(data) !== dtype) {
-      const expected = allocate(dtype, 0).constructor.name;
-      throw new BackendError(
-        `upload: ${dtype} elements come in a ${expected}, got a ${data.constructor.name}`,
-      );
-    }
+    checkElements(data, dtype, "upload");
     const buffer = this.#device.buffers.create(this, dtype, data.length);
     this.#view(buffer).set(data);
     return buffer;

@@ -5,6 +5,7 @@
  */
 
 import { BackendError } from "../../lib/base/errors.ts";
+import { messageOf } from "../message.ts";
 
 /** Which adapter computes. */
 export interface AdapterReport {
@@ -104,9 +105,4 @@ export async function requestDevice(
       );
     }
   }
-}
-
-/** An error's message. */
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

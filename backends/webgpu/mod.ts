@@ -4,7 +4,7 @@
  * @module
  */
 
-import { allocate, type DType, dtypeOf, type TypedArray } from "../../lib/base/dtype.ts";
+import { allocate, type DType, type TypedArray } from "../../lib/base/dtype.ts";
 import { ArgumentError, BackendError, DeviceLostError } from "../../lib/base/errors.ts";
 import type {
   Backend,
@@ -15,11 +15,12 @@ import type {
 import { lower } from "../../lib/compiler/lower.ts";
 import type { Program } from "../../lib/compiler/program.ts";
 import { simplify } from "../../lib/compiler/simplify.ts";
+import { checkElements } from "../elements.ts";
+import { messageOf } from "../message.ts";
 import {
   type AdapterReport,
   type AdapterSource,
   type AdapterWish,
-  messageOf,
   reportOf,
   requestDevice,
 } from "./adapter.ts";
@@ -122,12 +123,7 @@ class Webgpu implements WebgpuBackend {
 
   upload(data: TypedArray, dtype: DType): DeviceBuffer {
     if (dtype === "float64") throw noFloat64();
-    if (dtypeOf(data) !== dtype) {
-      const expected = allocate(dtype, 0).constructor.name;
-      throw new BackendError(
-        `upload: ${dtype} elements come in a ${expected}, got a ${data.constructor.name}`,
-      );
-    }
+    checkElements(data, dtype, "upload");
     const device = this.#current("uploading");
     const { length } = data;
     const label = `uploading ${length} ${dtype} elements`;
