@@ -150,6 +150,18 @@ function lanczos(matrix: Float64Array, n: number, steps: number): Tridiagonal & 
 }
 
 /**
+ * Divides a matrix by the size of its largest entry, which becomes 1, so that squares neither overflow nor vanish. Returns the
+ * size: 0 for a matrix of zeros and NaN for one with entries that are not finite, which stay as they are.
+ */
+function normalize(matrix: Float64Array): number {
+  let scale = 0;
+  for (const x of matrix) scale = Math.max(scale, Math.abs(x));
+  if (!Number.isFinite(scale)) return NaN;
+  if (scale > 0) { for (let i = 0; i < matrix.length; i++) matrix[i] /= scale; }
+  return scale;
+}
+
+/**
  * The smallest and the largest eigenvalue of a symmetric matrix of n rows, which is overwritten. Up to 1500 rows by
  * Householder's reduction to tridiagonal form and bisection with Sturm's counts (Golub and Van Loan, "Matrix Computations",
  * chapter 8), in time n³, exact to some n units in the last place of the largest; beyond by 300 steps of Lanczos with full
@@ -161,14 +173,9 @@ export function extremeEigenvalues(
   n: number,
   dense = mostDense,
 ): ExtremeEigenvalues {
-  // The largest entry becomes 1, so that squares neither overflow nor vanish.
-  let scale = 0;
-  for (const x of matrix) scale = Math.max(scale, Math.abs(x));
-  if (Number.isNaN(scale) || scale === Infinity) {
-    return { smallest: NaN, largest: NaN, exact: true };
-  }
-  if (scale === 0) return { smallest: 0, largest: 0, exact: true };
-  for (let i = 0; i < matrix.length; i++) matrix[i] /= scale;
+  const scale = normalize(matrix);
+  // Of a matrix of zeros, or with entries that are not finite, they are the scale itself.
+  if (!(scale > 0)) return { smallest: scale, largest: scale, exact: true };
   const exact = n <= dense;
   const reduced = exact
     ? { ...tridiagonalize(matrix, n), whole: true }
@@ -207,10 +214,8 @@ export function symmetricEigenvalues(matrix: ArrayLike<number>, rows: number): F
     );
   }
   const scaled = Float64Array.from(matrix);
-  const scale = scaled.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
-  if (!Number.isFinite(scale)) return new Float64Array(rows).fill(NaN);
-  if (scale === 0) return new Float64Array(rows);
-  for (let i = 0; i < scaled.length; i++) scaled[i] /= scale;
+  const scale = normalize(scaled);
+  if (!(scale > 0)) return new Float64Array(rows).fill(scale);
   const reduced = tridiagonalize(scaled, rows);
   return Float64Array.from({ length: rows }, (_, i) => scale * eigenvalueAt(reduced, i));
 }
