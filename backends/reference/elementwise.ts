@@ -14,7 +14,12 @@ import {
   isFloat,
   type TypedArray,
 } from "../../lib/base/dtype.ts";
-import type { BinaryName, CompareName, UnaryName } from "../../lib/base/primitives.ts";
+import type {
+  BinaryName,
+  CompareName,
+  ElementwiseName,
+  UnaryName,
+} from "../../lib/base/primitives.ts";
 import { contiguousStrides, sizeOf } from "../../lib/base/shape.ts";
 import type { ProgramNode } from "../../lib/compiler/program.ts";
 import { erf } from "./erf.ts";
@@ -127,9 +132,7 @@ const compareRules: Rules<CompareName> = {
 };
 
 /** Elementwise primitives, and the leaves that need no operand. */
-export const elementwiseRules: Rules<
-  UnaryName | BinaryName | CompareName | "select" | "cast" | "bitcast" | "full" | "iota"
-> = {
+export const elementwiseRules: Rules<ElementwiseName> = {
   ...unaryRules,
   ...binaryRules,
   ...compareRules,

@@ -5,6 +5,7 @@
  */
 
 import { allocate, castScalar, type TypedArray } from "../../lib/base/dtype.ts";
+import type { MovementName } from "../../lib/base/primitives.ts";
 import { contiguousStrides, sizeOf } from "../../lib/base/shape.ts";
 import { offsetsOf, pick } from "./offsets.ts";
 import type { Operand, Rules } from "./rule.ts";
@@ -22,18 +23,7 @@ function copy(_node: unknown, [x]: readonly Operand[]): TypedArray {
 }
 
 /** Changes of shape, and identities. */
-export const movementRules: Rules<
-  | "reshape"
-  | "permute"
-  | "broadcast"
-  | "slice"
-  | "pad"
-  | "flip"
-  | "concat"
-  | "alias"
-  | "stopGradient"
-  | "customDerivative"
-> = {
+export const movementRules: Rules<MovementName> = {
   reshape: copy,
   alias: copy,
   stopGradient: copy,

@@ -5,6 +5,7 @@
  */
 
 import { allocate, type TypedArray } from "../../lib/base/dtype.ts";
+import type { ReductionName } from "../../lib/base/primitives.ts";
 import { contiguousStrides, range, sizeOf } from "../../lib/base/shape.ts";
 import { offsetsOf, pick } from "./offsets.ts";
 import { multiplication, type Operand, type Rules } from "./rule.ts";
@@ -82,9 +83,7 @@ function firstBest(
 }
 
 /** Reductions, and cumsum. */
-export const reduceRules: Rules<
-  "reduceSum" | "reduceProd" | "reduceMax" | "reduceMin" | "argmax" | "argmin" | "cumsum"
-> = {
+export const reduceRules: Rules<ReductionName> = {
   reduceSum: ({ params }, [x]) => fold(x, params.axes, 0, (sum, element) => sum + element),
   reduceProd: ({ params }, [x]) => fold(x, params.axes, 1, multiplication(x.dtype)),
   reduceMax: ({ params }, [x]) => extremes(x, params.axes, Math.max),

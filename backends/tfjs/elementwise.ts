@@ -5,7 +5,12 @@
  */
 
 import { allocate, castScalar, type DType } from "../../lib/base/dtype.ts";
-import type { BinaryName, CompareName, UnaryName } from "../../lib/base/primitives.ts";
+import type {
+  BinaryName,
+  CompareName,
+  ElementwiseName,
+  UnaryName,
+} from "../../lib/base/primitives.ts";
 import type { ProgramNode } from "../../lib/compiler/program.ts";
 import { onHost } from "./host.ts";
 import type { TensorInfo } from "./load.ts";
@@ -158,9 +163,7 @@ const cast: Rule<"cast"> = (node, inputs, on) => {
 };
 
 /** Elementwise primitives, and the leaves that need no operand. */
-export const elementwiseRules: Rules<
-  UnaryName | BinaryName | CompareName | "select" | "cast" | "bitcast" | "full" | "iota"
-> = {
+export const elementwiseRules: Rules<ElementwiseName> = {
   ...unaryRules,
   ...binaryRules,
   ...compareRules,

@@ -7,6 +7,7 @@
  */
 
 import { castScalar } from "../../lib/base/dtype.ts";
+import type { MovementName } from "../../lib/base/primitives.ts";
 import { range, sameShape, type Shape, sizeOf } from "../../lib/base/shape.ts";
 import type { TensorInfo } from "./load.ts";
 import type { Operations } from "./operations.ts";
@@ -140,18 +141,7 @@ const permute: Rule<"permute"> = ({ params: { permutation } }, [x], on) =>
   on.transpose(on.tensorOf(x), permutation);
 
 /** Changes of shape, and identities. */
-export const movementRules: Rules<
-  | "reshape"
-  | "permute"
-  | "broadcast"
-  | "slice"
-  | "pad"
-  | "flip"
-  | "concat"
-  | "alias"
-  | "stopGradient"
-  | "customDerivative"
-> = {
+export const movementRules: Rules<MovementName> = {
   reshape: ({ shape }, [x], on) => {
     const { constant } = x;
     if (constant !== undefined) return { ...x, shape, stored: shape.map(() => 1) };

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { ReductionName } from "../../lib/base/primitives.ts";
 import { range, sizeOf } from "../../lib/base/shape.ts";
 import type { ProgramNode } from "../../lib/compiler/program.ts";
 import { inSignedOrder } from "./elementwise.ts";
@@ -86,9 +87,7 @@ export function sumRows(rows: TensorInfo, on: Operations): TensorInfo {
 }
 
 /** Reductions, and cumsum. */
-export const reduceRules: Rules<
-  "reduceSum" | "reduceProd" | "reduceMax" | "reduceMin" | "argmax" | "argmin" | "cumsum"
-> = {
+export const reduceRules: Rules<ReductionName> = {
   reduceSum: ({ shape, params: { axes } }, [x], on) =>
     on.reshape(sumRows(rowsOf(on.dense(x), axes, on), on), shape),
   reduceProd: ({ shape, params: { axes } }, [x], on) =>

@@ -242,3 +242,34 @@ export type UnaryName = keyof UnaryParams;
 export type BinaryName = keyof BinaryParams;
 /** The name of a comparison. */
 export type CompareName = keyof CompareParams;
+/** The name of an elementwise primitive, or of a leaf that needs no operand. */
+export type ElementwiseName =
+  | UnaryName
+  | BinaryName
+  | CompareName
+  | "select"
+  | "cast"
+  | "bitcast"
+  | "full"
+  | "iota";
+/** The name of a change of shape or place, or of an identity. */
+export type MovementName =
+  | "reshape"
+  | "permute"
+  | "broadcast"
+  | "slice"
+  | "pad"
+  | "flip"
+  | "concat"
+  | "alias"
+  | "stopGradient"
+  | "customDerivative";
+/** The name of a reduction, or of the running sum. */
+export type ReductionName =
+  | "reduceSum"
+  | "reduceProd"
+  | "reduceMax"
+  | "reduceMin"
+  | "argmax"
+  | "argmin"
+  | "cumsum";

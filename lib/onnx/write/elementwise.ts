@@ -5,7 +5,7 @@
  */
 
 import { castScalar, type DType, isFloat } from "../../base/dtype.ts";
-import type { BinaryName, CompareName, UnaryName } from "../../base/primitives.ts";
+import type { BinaryName, CompareName, ElementwiseName, UnaryName } from "../../base/primitives.ts";
 import type { ProgramNode } from "../../compiler/program.ts";
 import { bitsToFloat, floatToBits } from "./bits.ts";
 import { atan2, expm1, log1p, sigmoid } from "./functions.ts";
@@ -235,9 +235,7 @@ const cast: WriteRule<"cast"> = elementwise(({ to, dtype: from, node }, x) => {
 });
 
 /** Elementwise primitives, and the leaves that need no operand. */
-export const elementwiseRules: WriteRules<
-  UnaryName | BinaryName | CompareName | "select" | "cast" | "bitcast" | "full" | "iota"
-> = {
+export const elementwiseRules: WriteRules<ElementwiseName> = {
   ...unaryRules,
   ...binaryRules,
   ...compareRules,

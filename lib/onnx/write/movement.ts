@@ -5,6 +5,7 @@
  */
 
 import { castScalar, type DType } from "../../base/dtype.ts";
+import type { MovementName } from "../../base/primitives.ts";
 import { range, sameShape, type Shape, sizeOf } from "../../base/shape.ts";
 import type { WriteRule, WriteRules } from "./rule.ts";
 import { carrierOf, type GraphWriter, type Value } from "./writer.ts";
@@ -59,18 +60,7 @@ const slice: WriteRule<"slice"> = ({ shape, dtype, params }, [x], to) => {
 };
 
 /** Changes of shape and of places, and identities. */
-export const movementRules: WriteRules<
-  | "reshape"
-  | "permute"
-  | "broadcast"
-  | "slice"
-  | "pad"
-  | "flip"
-  | "concat"
-  | "alias"
-  | "stopGradient"
-  | "customDerivative"
-> = {
+export const movementRules: WriteRules<MovementName> = {
   reshape: ({ shape, dtype }, [x], to) => {
     if (x.stored.every((n) => n === 1)) {
       const stored = shape.map(() => 1);

@@ -5,6 +5,7 @@
  */
 
 import { type DType, isFloat } from "../../base/dtype.ts";
+import type { ReductionName } from "../../base/primitives.ts";
 import { range, sizeOf } from "../../base/shape.ts";
 import { inOrder } from "./elementwise.ts";
 import type { WriteRule, WriteRules } from "./rule.ts";
@@ -105,9 +106,7 @@ const first = (operator: string): WriteRule<"argmax" | "argmin"> =>
 };
 
 /** Reductions, and cumsum. */
-export const reduceRules: WriteRules<
-  "reduceSum" | "reduceProd" | "reduceMax" | "reduceMin" | "argmax" | "argmin" | "cumsum"
-> = {
+export const reduceRules: WriteRules<ReductionName> = {
   reduceSum: total("ReduceSum"),
   reduceProd: total("ReduceProd"),
   reduceMax: extreme("ReduceMax"),
