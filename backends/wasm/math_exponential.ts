@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { exponentialCurve, logarithmCurve, tangentCurve } from "../float32_polynomials.ts";
 import type { Local } from "./assembler.ts";
 import type { Lanes, Term } from "./math_lanes.ts";
 
@@ -32,13 +33,7 @@ const facts: Readonly<Record<"f32x4" | "f64x2", ExponentialFacts>> = {
     log2High: 0.693359375,
     log2Low: -2.12194440054690583e-4,
     range: [89, -104.5, -18],
-    polynomial: [
-      0.4999999403953552,
-      0.1666652113199234,
-      0.04166838899254799,
-      0.00836874544620514,
-      0.001381453825160861,
-    ],
+    polynomial: exponentialCurve,
     smallestNormal: 2 ** -126,
     bias: 127n,
   },
@@ -223,17 +218,7 @@ function logarithmOf(l: Lanes, k: Local, f: Local, correction?: Local): Term {
     const half = l.keep(l.mul(l.mul(f, f), 0.5));
     let rest: Term;
     if (l.shape === "f32x4") {
-      const p = l.polynomialFast(f, [
-        3.3333331174e-1,
-        -2.4999993993e-1,
-        2.0000714765e-1,
-        -1.6668057665e-1,
-        1.4249322787e-1,
-        -1.2420140846e-1,
-        1.1676998740e-1,
-        -1.1514610310e-1,
-        7.0376836292e-2,
-      ]);
+      const p = l.polynomialFast(f, logarithmCurve);
       rest = l.mul(l.mul(l.mul(f, f), f), p);
     } else {
       const s = l.keep(l.div(f, l.add(f, 2)));
@@ -321,13 +306,7 @@ export function hyperbolicTangent(l: Lanes, x: Local): Term {
       const square = l.keep(l.mul(x, x));
       const small = l.keep(l.multiplyAdd(
         l.mul(x, square),
-        l.polynomial(square, [
-          -0.3333328068256378,
-          0.13331441581249237,
-          -0.05373971164226532,
-          0.020639074966311455,
-          -0.005704974289983511,
-        ]),
+        l.polynomial(square, tangentCurve),
         x,
       ));
       // From 9.1 on the result is 1.

@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { complementExponent, errorFunctionCurve } from "../float32_polynomials.ts";
 import type { FunctionReference, Local, ModuleBuilder } from "./assembler.ts";
 import { exponential, exponentialInRange, logarithm, splitExponent } from "./math_exponential.ts";
 import type { Lanes, Term } from "./math_lanes.ts";
@@ -170,15 +171,7 @@ export function errorFunction(l: Lanes, x: Local): Term {
               -1.136567067182716e-09,
               5.945255584223488e-11,
             ]
-            : [
-              0.1283791657295594,
-              -0.376126258374651,
-              0.11283585248605635,
-              -0.02685381458207252,
-              0.005188330482592488,
-              -0.0008010202699272506,
-              7.853849828429409e-05,
-            ],
+            : errorFunctionCurve,
         ),
         x,
       ),
@@ -209,16 +202,7 @@ export function errorFunction(l: Lanes, x: Local): Term {
       complement = exponentialInRange(
         l,
         l.keep(
-          l.polynomialFast(a, [
-            0.00018344515498124855,
-            -1.1295568360378818,
-            -0.6332625993221782,
-            -0.1083724941360915,
-            0.025178978580898903,
-            -0.004193615381822152,
-            0.0004391072843145356,
-            -2.149619303136119e-05,
-          ]),
+          l.polynomialFast(a, complementExponent),
         ),
       );
     }

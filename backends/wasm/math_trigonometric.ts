@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { cosineCurve, sineCurve } from "../float32_polynomials.ts";
 import type { FunctionBuilder, FunctionReference, Local, ModuleBuilder } from "./assembler.ts";
 import { Lanes, type Term } from "./math_lanes.ts";
 
@@ -344,7 +345,7 @@ export function sineOrCosine32(
         y,
         l.mul(
           l.mul(z, y),
-          l.polynomial(z, [-1.6666654611e-1, 8.3321608736e-3, -1.9515295891e-4]),
+          l.polynomial(z, sineCurve),
         ),
       ),
     );
@@ -353,7 +354,7 @@ export function sineOrCosine32(
         l.sub(1, l.mul(z, 0.5)),
         l.mul(
           l.mul(z, z),
-          l.polynomial(z, [4.166664568298827e-2, -1.388731625493765e-3, 2.443315711809948e-5]),
+          l.polynomial(z, cosineCurve),
         ),
       ),
     );

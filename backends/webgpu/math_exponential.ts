@@ -4,6 +4,7 @@
  * @module
  */
 
+import { exponentialCurve, logarithmCurve, tangentCurve } from "../float32_polynomials.ts";
 import type { MathSource } from "./math.ts";
 
 /** a[0] + x·(a[1] + x·(a[2] + …)) as an expression. */
@@ -18,26 +19,10 @@ export function float(value: number): string {
 }
 
 /** Of (exp(r) − 1 − r) / r² on |r| ≤ ln(2) / 2. */
-const curve = polynomial("r", [
-  0.4999999403953552,
-  0.1666652113199234,
-  0.04166838899254799,
-  0.00836874544620514,
-  0.001381453825160861,
-]);
+const curve = polynomial("r", exponentialCurve);
 
 /** Of (log(1 + f) − f + f²/2) / f³. */
-const logCurve = polynomial("f", [
-  3.3333331174e-1,
-  -2.4999993993e-1,
-  2.0000714765e-1,
-  -1.6668057665e-1,
-  1.4249322787e-1,
-  -1.2420140846e-1,
-  1.1676998740e-1,
-  -1.1514610310e-1,
-  7.0376836292e-2,
-]);
+const logCurve = polynomial("f", logarithmCurve);
 
 /** The functions. */
 export const exponentialSources: Readonly<Record<string, MathSource>> = {
@@ -171,15 +156,7 @@ export const exponentialSources: Readonly<Record<string, MathSource>> = {
   let s = x * x;
   if (a < 0.625) {
     if (a < 1e-4) { return x; }
-    return x + x * s * ${
-      polynomial("s", [
-        -0.3333328068256378,
-        0.13331441581249237,
-        -0.05373971164226532,
-        0.020639074966311455,
-        -0.005704974289983511,
-      ])
-    };
+    return x + x * s * ${polynomial("s", tangentCurve)};
   }
   let e = exponentialOf(min(a + a, 18.2), 0.0);
   let large = 1.0 - 2.0 / (e + 1.0);

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { complementExponent, errorFunctionCurve } from "../float32_polynomials.ts";
 import type { MathSource } from "./math.ts";
 import { polynomial } from "./math_exponential.ts";
 
@@ -93,30 +94,9 @@ export const powerSources: Readonly<Record<string, MathSource>> = {
   let a = min(abs(x), 4.0);
   if (a < 1.0) {
     let z = a * a;
-    return x + x * ${
-      polynomial("z", [
-        0.1283791657295594,
-        -0.376126258374651,
-        0.11283585248605635,
-        -0.02685381458207252,
-        0.005188330482592488,
-        -0.0008010202699272506,
-        7.853849828429409e-05,
-      ])
-    };
+    return x + x * ${polynomial("z", errorFunctionCurve)};
   }
-  let large = 1.0 - exponentialOf(${
-      polynomial("a", [
-        0.00018344515498124855,
-        -1.1295568360378818,
-        -0.6332625993221782,
-        -0.1083724941360915,
-        0.025178978580898903,
-        -0.004193615381822152,
-        0.0004391072843145356,
-        -2.149619303136119e-05,
-      ])
-    }, 0.0);
+  let large = 1.0 - exponentialOf(${polynomial("a", complementExponent)}, 0.0);
   return select(large, -large, x < 0.0);
 }`,
   },

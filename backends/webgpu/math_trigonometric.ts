@@ -4,6 +4,7 @@
  * @module
  */
 
+import { cosineCurve, sineCurve } from "../float32_polynomials.ts";
 import type { MathSource } from "./math.ts";
 import { polynomial } from "./math_exponential.ts";
 
@@ -96,10 +97,8 @@ export const trigonometricSources: Readonly<Record<string, MathSource>> = {
   let quadrant = u32(parts.y) + turn;
   let y = parts.x;
   let z = y * y;
-  let sine = y + z * y * ${polynomial("z", [-1.6666654611e-1, 8.3321608736e-3, -1.9515295891e-4])};
-  let cosine = (1.0 - z * 0.5) + z * z * ${
-      polynomial("z", [4.166664568298827e-2, -1.388731625493765e-3, 2.443315711809948e-5])
-    };
+  let sine = y + z * y * ${polynomial("z", sineCurve)};
+  let cosine = (1.0 - z * 0.5) + z * z * ${polynomial("z", cosineCurve)};
   let value = select(sine, cosine, (quadrant & 1u) == 1u);
   return select(value, -value, (quadrant & 2u) != 0u);
 }`,
