@@ -2,18 +2,13 @@
  * The neural tangent kernels of the golden networks by the functions of the PyTorch tutorial, written by hand with the
  * public transforms, and by `empiricalNtk`, against PyTorch's in float64.
  */
-import { functionalCall, type Layer } from "../lib/nn/mod.ts";
 import { methodNames } from "../lib/ntk/methods.ts";
 import { einsum, empiricalNtk, eye, jacrev, jvp, type Tensor, vjp, vmap } from "../mod.ts";
-import { assertNear, goldenNames, loadGolden } from "./helpers/golden.ts";
+import { assertNear, goldenNames, loadGolden, single } from "./helpers/golden.ts";
 
 type Params = Record<string, Tensor>;
 
 const tolerances = { float64: 1e-12, float32: 1e-6 } as const;
-
-function single(net: Layer): (params: Params, x: Tensor) => Tensor {
-  return (params, x) => functionalCall(net, params, x.unsqueeze(0)).squeeze(0);
-}
 
 type Single = ReturnType<typeof single>;
 

@@ -17,20 +17,17 @@ import {
   vjp,
   vmap,
 } from "../mod.ts";
-import { functionalCall, type Layer, Linear, ReLU, Sequential } from "../lib/nn/mod.ts";
+import { Linear, ReLU, Sequential } from "../lib/nn/mod.ts";
 import { flattenTree, leafPaths } from "../lib/core/tree.ts";
 import { modelTable } from "../lib/onnx/messages.ts";
 import { loadOnnx, toOnnx } from "../lib/onnx/mod.ts";
 import { decodeMessage, WireReader } from "../lib/onnx/wire.ts";
-import { goldenNames, loadGolden, relativeError } from "./helpers/golden.ts";
+import { goldenNames, loadGolden, relativeError, single } from "./helpers/golden.ts";
 import { onnxruntime, runOnnx } from "./helpers/onnxruntime.ts";
 
 const ort = await onnxruntime();
 
 type Params = Record<string, Tensor>;
-
-const single = (net: Layer) => (params: Params, x: Tensor): Tensor =>
-  functionalCall(net, params, x.unsqueeze(0)).squeeze(0);
 
 /** Near, or equal where there are no real numbers. */
 async function assertClose(actual: Tensor, expected: Tensor, what: string): Promise<void> {

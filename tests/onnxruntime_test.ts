@@ -8,23 +8,16 @@
 
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { createOnnxruntimeBackend } from "../backends/onnxruntime/mod.ts";
-import { methodNames } from "../lib/ntk/methods.ts";
-import { functionalCall, type Layer } from "../lib/nn/mod.ts";
 import { loadOnnx } from "../lib/onnx/mod.ts";
 import type { Program } from "../lib/compiler/program.ts";
+import { ArgumentError, BackendError, setBackend, tensor, vmap } from "../mod.ts";
 import {
-  ArgumentError,
-  BackendError,
-  empiricalNtk,
-  random,
-  setBackend,
-  type Tensor,
-  tensor,
-  vmap,
-} from "../mod.ts";
+  type LessExact,
+  testConformance,
+  testDraws,
+  testGoldenKernels,
+} from "./helpers/backend_tests.ts";
 import { ProgramBuilder } from "./helpers/conformance_builder.ts";
-import { conformanceGroups } from "./helpers/conformance_cases.ts";
-import { type ConformanceCase, runConformance, type Tolerance } from "./helpers/conformance_run.ts";
 import { assertNear, goldenNames, loadGolden } from "./helpers/golden.ts";
 import { onnxruntime, runOnnx } from "./helpers/onnxruntime.ts";
 
@@ -33,52 +26,17 @@ const ignore = ort === null;
 const backend = ignore ? null : await createOnnxruntimeBackend({ threads: 2 });
 
 /** Cases that pass with another tolerance, and why. None is left out. */
-const lessExact: Readonly<Record<string, { readonly why: string; readonly tolerance: Tolerance }>> =
-  {
-    "tanh: float32 sweep and special values": {
-      why: "the kernel is up to 5 numbers away near 1, and keeps few digits of the smallest",
-      tolerance: { kind: "scale", factor: 8 },
-    },
-  };
+const lessExact: LessExact = {
+  "tanh: float32 sweep and special values": {
+    why: "the kernel is up to 5 numbers away near 1, and keeps few digits of the smallest",
+    tolerance: { kind: "scale", factor: 8 },
+  },
+};
 
-function adapt(entry: ConformanceCase): ConformanceCase {
-  const { tolerance } = lessExact[entry.name] ?? entry;
-  return { ...entry, tolerance };
-}
-
-for (const [group, cases] of conformanceGroups()) {
-  Deno.test({ name: `conformance: onnxruntime: ${group}`, ignore }, async () => {
-    const failures = await runConformance(backend!, cases.map(adapt));
-    assertEquals(
-      failures.slice(0, 5).map((failure) => `${failure.name}: ${failure.message}`),
-      [],
-      `${failures.length} of ${cases.length} cases`,
-    );
-  });
-}
-
-Deno.test("the list of less exact cases for onnxruntime names cases", () => {
-  const names = new Set([...conformanceGroups().values()].flat().map(({ name }) => name));
-  assertEquals(Object.keys(lessExact).filter((name) => !names.has(name)), []);
-});
-
-function single(net: Layer): (params: Record<string, Tensor>, x: Tensor) => Tensor {
-  return (params, x) => functionalCall(net, params, x.unsqueeze(0)).squeeze(0);
-}
+testConformance("onnxruntime", backend, lessExact);
+testGoldenKernels("onnxruntime", backend, goldenNames);
 
 for (const name of goldenNames) {
-  for (const method of methodNames) {
-    Deno.test({ name: `${name}: empiricalNtk by ${method} on onnxruntime`, ignore }, async () => {
-      const { net, x1, x2, ntk } = await loadGolden(name, "float32");
-      const params = net.namedParameters();
-      const kernel = await empiricalNtk(single(net), params, x1, x2, {
-        method,
-        backend: backend!,
-      });
-      await assertNear(kernel, ntk, 2e-6);
-    });
-  }
-
   for (const file of ["model.onnx", "model-torch-export.onnx"]) {
     Deno.test({ name: `${name}/${file}: outputs as onnxruntime's`, ignore }, async () => {
       const bytes = await Deno.readFile(new URL(`./golden/${name}/${file}`, import.meta.url));
@@ -93,22 +51,13 @@ for (const name of goldenNames) {
   }
 }
 
-Deno.test({ name: "onnxruntime: chosen by name, it draws the same numbers", ignore }, async () => {
-  const draw = () => random.uniform(random.randomKey(7), [33]).data();
-  const expected = await draw();
-  await setBackend("onnxruntime");
-  try {
-    assertEquals(await draw(), expected);
-  } finally {
-    await setBackend("wasm");
-  }
-});
+testDraws("onnxruntime", "onnxruntime", ignore);
 
 Deno.test({ name: "onnxruntime: results are the same bits with 1 thread", ignore }, async () => {
   // The package takes the number of threads from the first session of a process.
   const script = `
     import { createOnnxruntimeBackend } from "./backends/onnxruntime/mod.ts";
-    import { random, setBackend } from "./mod.ts";
+    import { setBackend } from "./mod.ts";
     await setBackend(await createOnnxruntimeBackend({ threads: Number(Deno.args[0]) }));
     const [a, b] = [1, 2].map((i) => random.normal(random.randomKey(i), [300, 200]));
     const y = a.matmul(b.transpose(0, 1)).tanh().sum(1);

@@ -10,11 +10,10 @@ import { compileModule } from "../backends/wasm/compile.ts";
 import { createWasmBackend } from "../backends/wasm/mod.ts";
 import { lower } from "../lib/compiler/lower.ts";
 import { simplify } from "../lib/compiler/simplify.ts";
-import { functionalCall } from "../lib/nn/mod.ts";
 import { methodNames } from "../lib/ntk/methods.ts";
 import { empiricalNtk, type Tensor } from "../mod.ts";
 import { conformanceGroups } from "./helpers/conformance_cases.ts";
-import { goldenNames, loadGolden } from "./helpers/golden.ts";
+import { goldenNames, loadGolden, single } from "./helpers/golden.ts";
 import { instructionsOf, isRelaxed } from "./helpers/wasm_instructions.ts";
 
 const groups = conformanceGroups();
@@ -56,8 +55,7 @@ async function digests(name: string, threads: number): Promise<Record<string, st
   const dtypes = name === "tutorial-cnn" ? ["float32"] as const : ["float32", "float64"] as const;
   for (const dtype of dtypes) {
     const { net, x1, x2 } = await loadGolden(name, dtype);
-    const f = (p: Record<string, Tensor>, x: Tensor): Tensor =>
-      functionalCall(net, p, x.unsqueeze(0)).squeeze(0);
+    const f = single(net);
     for (const method of methodNames) {
       const kernel = await empiricalNtk(f, net.namedParameters(), x1, x2, { method, backend });
       found[`${name}, ${method}, ${dtype}`] = await digest(kernel);

@@ -11,27 +11,24 @@ import { referenceBackend } from "../backends/reference/mod.ts";
 import { startTfjs } from "../backends/tfjs/load.ts";
 import { createTfjsBackend } from "../backends/tfjs/mod.ts";
 import { methodNames } from "../lib/ntk/methods.ts";
-import { functionalCall, type Layer } from "../lib/nn/mod.ts";
 import {
   ArgumentError,
   BackendError,
   empiricalNtk,
-  random,
   realize,
   setBackend,
-  type Tensor,
   tensor,
   treeMap,
 } from "../mod.ts";
-import { ProgramBuilder } from "./helpers/conformance_builder.ts";
-import { conformanceGroups } from "./helpers/conformance_cases.ts";
 import {
-  type ConformanceCase,
-  runConformance,
-  runProgram,
-  type Tolerance,
-} from "./helpers/conformance_run.ts";
-import { assertNear, goldenNames, loadGolden } from "./helpers/golden.ts";
+  type LessExact,
+  testConformance,
+  testDraws,
+  testGoldenKernels,
+} from "./helpers/backend_tests.ts";
+import { ProgramBuilder } from "./helpers/conformance_builder.ts";
+import { runProgram } from "./helpers/conformance_run.ts";
+import { goldenNames } from "./helpers/golden.ts";
 import { assertLevel, kernelBytes, loop } from "./helpers/memory_level.ts";
 import { smallNetworks } from "./helpers/small_networks.ts";
 import { assertAtMost, tfjsBackend } from "./helpers/tfjs.ts";
@@ -40,60 +37,16 @@ const tfjs = await tfjsBackend("wasm");
 const ignore = tfjs === null;
 
 /** Cases that pass with another tolerance, and why. None is left out. */
-const lessExact: Readonly<Record<string, { readonly why: string; readonly tolerance: Tolerance }>> =
-  {
-    "sigmoid: float32 sweep and special values": {
-      why: "the kernel's results below the smallest normal number are 0",
-      tolerance: { kind: "scale", factor: 4 },
-    },
-  };
+const lessExact: LessExact = {
+  "sigmoid: float32 sweep and special values": {
+    why: "the kernel's results below the smallest normal number are 0",
+    tolerance: { kind: "scale", factor: 4 },
+  },
+};
 
-function adapt(entry: ConformanceCase): ConformanceCase {
-  const { tolerance } = lessExact[entry.name] ?? entry;
-  return { ...entry, tolerance };
-}
-
-for (const [group, cases] of conformanceGroups()) {
-  Deno.test({ name: `conformance: tfjs wasm: ${group}`, ignore }, async () => {
-    const failures = await runConformance(tfjs!, cases.map(adapt));
-    assertEquals(
-      failures.slice(0, 5).map((failure) => `${failure.name}: ${failure.message}`),
-      [],
-      `${failures.length} of ${cases.length} cases`,
-    );
-  });
-}
-
-Deno.test("the list of less exact cases names cases", () => {
-  const names = new Set([...conformanceGroups().values()].flat().map(({ name }) => name));
-  assertEquals(Object.keys(lessExact).filter((name) => !names.has(name)), []);
-});
-
-function single(net: Layer): (params: Record<string, Tensor>, x: Tensor) => Tensor {
-  return (params, x) => functionalCall(net, params, x.unsqueeze(0)).squeeze(0);
-}
-
-for (const name of goldenNames) {
-  for (const method of methodNames) {
-    Deno.test({ name: `${name}: empiricalNtk by ${method} on tfjs wasm`, ignore }, async () => {
-      const { net, x1, x2, ntk } = await loadGolden(name, "float32");
-      const params = net.namedParameters();
-      const kernel = await empiricalNtk(single(net), params, x1, x2, { method, backend: tfjs! });
-      await assertNear(kernel, ntk, 2e-6);
-    });
-  }
-}
-
-Deno.test({ name: "tfjs wasm: chosen by name, it draws the same numbers", ignore }, async () => {
-  const draw = () => random.uniform(random.randomKey(7), [33]).data();
-  const expected = await draw();
-  await setBackend("tfjs-wasm");
-  try {
-    assertEquals(await draw(), expected);
-  } finally {
-    await setBackend("wasm");
-  }
-});
+testConformance("tfjs wasm", tfjs, lessExact);
+testGoldenKernels("tfjs wasm", tfjs, goldenNames);
+testDraws("tfjs wasm", "tfjs-wasm", ignore);
 
 Deno.test(
   { name: "tfjs wasm: a kernel that is disposed of leaves nothing behind", ignore },

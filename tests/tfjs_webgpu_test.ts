@@ -13,13 +13,18 @@
 import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { GpuErrors } from "../backends/tfjs/gpu_errors.ts";
 import { startTfjs } from "../backends/tfjs/load.ts";
-import { functionalCall, type Layer } from "../lib/nn/mod.ts";
 import { methodNames } from "../lib/ntk/methods.ts";
-import { BackendError, empiricalNtk, random, setBackend, type Tensor, tensor } from "../mod.ts";
+import { BackendError, empiricalNtk, setBackend, tensor } from "../mod.ts";
+import { testDraws, testGoldenKernels } from "./helpers/backend_tests.ts";
 import { ProgramBuilder } from "./helpers/conformance_builder.ts";
 import { conformanceGroups } from "./helpers/conformance_cases.ts";
-import { type ConformanceCase, runConformance, type Tolerance } from "./helpers/conformance_run.ts";
-import { assertNear, goldenNames, loadGolden } from "./helpers/golden.ts";
+import {
+  assertNoFailures,
+  type ConformanceCase,
+  runConformance,
+  type Tolerance,
+} from "./helpers/conformance_run.ts";
+import { goldenNames, loadGolden, single } from "./helpers/golden.ts";
 import { assertAtMost, tfjsBackend } from "./helpers/tfjs.ts";
 
 const tfjs = await tfjsBackend("webgpu");
@@ -84,11 +89,7 @@ for (const [group, cases] of groups) {
     const unexpected = failures.filter(({ name, message }) =>
       !message.startsWith("threw BackendError") || !refused.some((row) => row.cases.test(name))
     );
-    assertEquals(
-      unexpected.slice(0, 5).map((failure) => `${failure.name}: ${failure.message}`),
-      [],
-      `${unexpected.length} of ${some.length} cases`,
-    );
+    assertNoFailures(unexpected, some.length);
   });
 }
 
@@ -98,32 +99,12 @@ Deno.test("what is listed are cases", () => {
   assertEquals(refused.filter(({ cases }) => !names.some((name) => cases.test(name))), []);
 });
 
-function single(net: Layer): (params: Record<string, Tensor>, x: Tensor) => Tensor {
-  return (params, x) => functionalCall(net, params, x.unsqueeze(0)).squeeze(0);
-}
-
-for (const name of goldenNames) {
-  if (name === "tutorial-cnn" && !all) continue;
-  for (const method of methodNames) {
-    Deno.test({ name: `${name}: empiricalNtk by ${method} on tfjs webgpu`, ignore }, async () => {
-      const { net, x1, x2, ntk } = await loadGolden(name, "float32");
-      const params = net.namedParameters();
-      const kernel = await empiricalNtk(single(net), params, x1, x2, { method, backend: tfjs! });
-      await assertNear(kernel, ntk, 2e-6);
-    });
-  }
-}
-
-Deno.test({ name: "tfjs webgpu: chosen by name, it draws the same numbers", ignore }, async () => {
-  const draw = () => random.uniform(random.randomKey(7), [33]).data();
-  const expected = await draw();
-  await setBackend("tfjs-webgpu");
-  try {
-    assertEquals(await draw(), expected);
-  } finally {
-    await setBackend("wasm");
-  }
-});
+testGoldenKernels(
+  "tfjs webgpu",
+  tfjs,
+  goldenNames.filter((name) => name !== "tutorial-cnn" || all),
+);
+testDraws("tfjs webgpu", "tfjs-webgpu", ignore);
 
 Deno.test(
   { name: "tfjs webgpu: a kernel that is disposed of leaves nothing behind", ignore },

@@ -4,10 +4,10 @@
  * @module
  */
 
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertThrows } from "@std/assert";
 import { BackendError } from "../mod.ts";
 import { conformanceGroups } from "./helpers/conformance_cases.ts";
-import { runConformance } from "./helpers/conformance_run.ts";
+import { assertNoFailures, runConformance } from "./helpers/conformance_run.ts";
 import { webgpuBackend } from "./helpers/webgpu.ts";
 
 const backend = await webgpuBackend();
@@ -21,11 +21,7 @@ for (const [group, all] of conformanceGroups()) {
     const parts = Array.from({ length: lanes }, (_, i) => all.filter((_, j) => j % lanes === i));
     const results = await Promise.all(parts.map((cases) => runConformance(backend!, cases)));
     const failures = results.flat();
-    assertEquals(
-      failures.slice(0, 5).map((failure) => `${failure.name}: ${failure.message}`),
-      [],
-      `${failures.length} of ${all.length} cases`,
-    );
+    assertNoFailures(failures, all.length);
   });
 }
 

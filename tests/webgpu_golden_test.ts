@@ -6,10 +6,9 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { functionalCall } from "../lib/nn/mod.ts";
 import { methodNames } from "../lib/ntk/methods.ts";
 import { empiricalNtk, random, setBackend, type Tensor } from "../mod.ts";
-import { assertNear, goldenNames, loadGolden } from "./helpers/golden.ts";
+import { assertNear, goldenNames, loadGolden, single } from "./helpers/golden.ts";
 import { webgpuBackend } from "./helpers/webgpu.ts";
 
 const backend = await webgpuBackend();
@@ -24,13 +23,11 @@ for (const name of goldenNames) {
       const { net, x1, x2, ntk } = await loadGolden(name, "float32");
       // A software adapter computes a few of the tutorial's examples in the time that there is.
       const [n, m] = name === "tutorial-cnn" ? [4, 2] : [x1.shape[0], x2.shape[0]];
-      const f = (params: Record<string, Tensor>, x: Tensor): Tensor =>
-        functionalCall(net, params, x.unsqueeze(0)).squeeze(0);
       let kernel: Tensor;
       await setBackend(backend!);
       try {
         const examples = [x1.slice([0, n]), x2.slice([0, m])] as const;
-        kernel = await empiricalNtk(f, net.namedParameters(), ...examples, { method });
+        kernel = await empiricalNtk(single(net), net.namedParameters(), ...examples, { method });
         await kernel.data();
       } finally {
         await setBackend("wasm");

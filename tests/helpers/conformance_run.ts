@@ -4,6 +4,7 @@
  * @module
  */
 
+import { assertEquals } from "@std/assert";
 import { referenceBackend } from "../../backends/reference/mod.ts";
 import type { DType, TypedArray } from "../../lib/base/dtype.ts";
 import { isFloat } from "../../lib/base/dtype.ts";
@@ -129,6 +130,15 @@ async function failureOf(
 
 function absolute({ data, dtype }: HostArray): HostArray {
   return isFloat(dtype) ? { data: data.map(Math.abs), dtype } : { data, dtype };
+}
+
+/** Throws, with the first of them, where cases failed. */
+export function assertNoFailures(failures: readonly ConformanceFailure[], count: number): void {
+  assertEquals(
+    failures.slice(0, 5).map((failure) => `${failure.name}: ${failure.message}`),
+    [],
+    `${failures.length} of ${count} cases`,
+  );
 }
 
 /** The first place where the arrays differ by more than the tolerance, in words; null if there is none. */

@@ -3,7 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import { type DType, type Tensor, tensor } from "../../mod.ts";
 import { parseNpy } from "../../lib/npy/mod.ts";
 import { models } from "../../models/mod.ts";
-import type { Layer } from "../../lib/nn/mod.ts";
+import { functionalCall, type Layer } from "../../lib/nn/mod.ts";
 
 const folder = new URL("../golden/", import.meta.url);
 
@@ -54,6 +54,11 @@ export async function loadGolden(name: string, dtype: "float32" | "float64"): Pr
   );
   const cast = (x: Tensor): Tensor => x.isFloat ? x.to(dtype) : x;
   return { name, net, x1: cast(x1), x2: cast(x2), f1, ntk };
+}
+
+/** The network as a function of its parameters and one example. */
+export function single(net: Layer): (params: Record<string, Tensor>, x: Tensor) => Tensor {
+  return (params, x) => functionalCall(net, params, x.unsqueeze(0)).squeeze(0);
 }
 
 /** The largest difference over the largest expected entry. */
