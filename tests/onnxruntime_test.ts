@@ -57,7 +57,7 @@ Deno.test({ name: "onnxruntime: results are the same bits with 1 thread", ignore
   // The package takes the number of threads from the first session of a process.
   const script = `
     import { createOnnxruntimeBackend } from "./backends/onnxruntime/mod.ts";
-    import { setBackend } from "./mod.ts";
+    import { random, setBackend } from "./mod.ts";
     await setBackend(await createOnnxruntimeBackend({ threads: Number(Deno.args[0]) }));
     const [a, b] = [1, 2].map((i) => random.normal(random.randomKey(i), [300, 200]));
     const y = a.matmul(b.transpose(0, 1)).tanh().sum(1);
