@@ -4,14 +4,7 @@
  * Follows the binary format of the WebAssembly core specification 2.0 with the threads and relaxed
  * SIMD proposals.
  */
-import {
-  pushAll,
-  pushName,
-  pushUnsigned,
-  typeCodes,
-  unsigned,
-  type ValueType,
-} from "./assembler_encoding.ts";
+import { ByteWriter, typeCodes, type ValueType } from "./assembler_encoding.ts";
 import { FunctionBuilder, type FunctionReference } from "./assembler_function.ts";
 
 export type { ValueType } from "./assembler_encoding.ts";
@@ -28,11 +21,15 @@ interface MemoryImport {
 
 /** Collects imports and functions, and encodes them as a WebAssembly module. */
 export class ModuleBuilder {
-  #types = new Map<string, { index: number; bytes: number[] }>();
+  #types = new Map<string, { index: number; bytes: Uint8Array }>();
   #memory: MemoryImport | undefined;
   #imports: { module: string; type: number; reference: FunctionReference }[] = [];
-  #functions: { type: number; reference: FunctionReference; exported: boolean; code: number[] }[] =
-    [];
+  #functions: {
+    type: number;
+    reference: FunctionReference;
+    exported: boolean;
+    code: Uint8Array;
+  }[] = [];
 
   /**
    * Imports the memory that all loads and stores use.
@@ -54,12 +51,11 @@ export class ModuleBuilder {
     const key = `${parameters.join()}:${results.join()}`;
     let type = this.#types.get(key);
     if (type === undefined) {
-      const bytes = [0x60];
+      const bytes = new ByteWriter().push(0x60);
       for (const list of [parameters, results]) {
-        pushUnsigned(bytes, list.length);
-        for (const item of list) bytes.push(typeCodes[item]);
+        bytes.sized(list.map((item) => typeCodes[item]));
       }
-      type = { index: this.#types.size, bytes };
+      type = { index: this.#types.size, bytes: bytes.written };
       this.#types.set(key, type);
     }
     return type.index;
@@ -94,11 +90,12 @@ export class ModuleBuilder {
   ): FunctionReference {
     const index = this.#imports.length + this.#functions.length;
     const reference: FunctionReference = { index, name, parameters, results };
+    const nothing: Uint8Array = new Uint8Array();
     const entry = {
       type: this.#type(parameters, results),
       reference,
       exported: options.export ?? false,
-      code: [] as number[],
+      code: nothing,
     };
     this.#functions.push(entry);
     const builder = new FunctionBuilder(reference);
@@ -109,71 +106,49 @@ export class ModuleBuilder {
 
   /** The module in WebAssembly's binary format. */
   build(): Uint8Array<ArrayBuffer> {
-    const output = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
-    const section = (id: number, content: number[]) => {
-      output.push(id);
-      pushUnsigned(output, content.length);
-      pushAll(output, content);
+    const output = new ByteWriter();
+    output.append([0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00]);
+    const section = (id: number, content: ByteWriter) => {
+      output.push(id).sized(content.written);
     };
-    const vector = (items: readonly number[][]): number[] => {
-      const bytes: number[] = [];
-      pushUnsigned(bytes, items.length);
-      for (const item of items) pushAll(bytes, item);
-      return bytes;
-    };
-    section(1, vector([...this.#types.values()].map((type) => type.bytes)));
-    const imports: number[][] = [];
-    if (this.#memory !== undefined) imports.push(encodeMemoryImport(this.#memory));
+    const types = new ByteWriter().unsigned(this.#types.size);
+    for (const { bytes } of this.#types.values()) types.append(bytes);
+    section(1, types);
+    const memories = this.#memory === undefined ? 0 : 1;
+    const imports = new ByteWriter().unsigned(memories + this.#imports.length);
+    if (this.#memory !== undefined) writeMemoryImport(imports, this.#memory);
     for (const { module, type, reference } of this.#imports) {
-      const bytes: number[] = [];
-      pushName(bytes, module);
-      pushName(bytes, reference.name);
-      bytes.push(0x00);
-      pushUnsigned(bytes, type);
-      imports.push(bytes);
+      imports.name(module).name(reference.name).push(0x00).unsigned(type);
     }
-    section(2, vector(imports));
-    section(3, vector(this.#functions.map(({ type }) => unsigned(type))));
+    section(2, imports);
+    const functions = new ByteWriter().unsigned(this.#functions.length);
+    for (const { type } of this.#functions) functions.unsigned(type);
+    section(3, functions);
     const exported = this.#functions.filter((entry) => entry.exported);
-    section(
-      7,
-      vector(exported.map(({ reference }) => {
-        const bytes: number[] = [];
-        pushName(bytes, reference.name);
-        bytes.push(0x00);
-        pushUnsigned(bytes, reference.index);
-        return bytes;
-      })),
-    );
-    section(10, vector(this.#functions.map(({ code }) => unsigned(code.length).concat(code))));
-    section(0, this.#nameSection(vector));
-    return new Uint8Array(output);
+    const exports = new ByteWriter().unsigned(exported.length);
+    for (const { reference } of exported) {
+      exports.name(reference.name).push(0x00).unsigned(reference.index);
+    }
+    section(7, exports);
+    const code = new ByteWriter().unsigned(this.#functions.length);
+    for (const entry of this.#functions) code.sized(entry.code);
+    section(10, code);
+    section(0, this.#nameSection());
+    return output.copy();
   }
 
   /** The custom section that gives profilers and stack traces the functions' names. */
-  #nameSection(vector: (items: readonly number[][]) => number[]): number[] {
-    const names = [...this.#imports, ...this.#functions].map(({ reference }) => {
-      const bytes = unsigned(reference.index);
-      pushName(bytes, reference.name);
-      return bytes;
-    });
-    const map = vector(names);
-    const bytes: number[] = [];
-    pushName(bytes, "name");
-    bytes.push(0x01);
-    pushUnsigned(bytes, map.length);
-    pushAll(bytes, map);
-    return bytes;
+  #nameSection(): ByteWriter {
+    const references = [...this.#imports, ...this.#functions].map(({ reference }) => reference);
+    const map = new ByteWriter().unsigned(references.length);
+    for (const { index, name } of references) map.unsigned(index).name(name);
+    return new ByteWriter().name("name").push(0x01).sized(map.written);
   }
 }
 
-/** The memory's entry of the import section. */
-function encodeMemoryImport(memory: MemoryImport): number[] {
-  const bytes: number[] = [];
-  pushName(bytes, memory.module);
-  pushName(bytes, memory.name);
-  bytes.push(0x02, memory.shared ? 0x03 : 0x01);
-  pushUnsigned(bytes, memory.minimumPages);
-  pushUnsigned(bytes, memory.maximumPages);
-  return bytes;
+/** Writes the memory's entry of the import section. */
+function writeMemoryImport(bytes: ByteWriter, memory: MemoryImport): void {
+  bytes.name(memory.module).name(memory.name);
+  bytes.push(0x02).push(memory.shared ? 0x03 : 0x01);
+  bytes.unsigned(memory.minimumPages).unsigned(memory.maximumPages);
 }

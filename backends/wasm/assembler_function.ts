@@ -19,14 +19,7 @@ import {
   simdOpcodes,
   simdStores,
 } from "./assembler_simd_opcodes.ts";
-import {
-  pushAll,
-  pushSigned,
-  pushSigned64,
-  pushUnsigned,
-  typeCodes,
-  type ValueType,
-} from "./assembler_encoding.ts";
+import { ByteWriter, typeCodes, type ValueType } from "./assembler_encoding.ts";
 
 /** Instructions without immediates. */
 export type OpName =
@@ -65,8 +58,9 @@ export interface Local {
 export interface Label {
   readonly depth: number;
 }
+
 /** The encoded bytes of every instruction without its immediates, and its alignment. */
-const encodings = new Map<string, { bytes: readonly number[]; alignment: number }>();
+const encodings = new Map<string, { bytes: Uint8Array; alignment: number }>();
 
 /** Enters one opcode table into the encodings. */
 function register(
@@ -75,10 +69,10 @@ function register(
 ): void {
   for (const [name, entry] of Object.entries(table)) {
     const [opcode, alignment] = typeof entry === "number" ? [entry, 0] : entry;
-    const bytes: number[] = prefix === undefined ? [] : [prefix];
+    const bytes = new ByteWriter();
     if (prefix === undefined) bytes.push(opcode);
-    else pushUnsigned(bytes, opcode);
-    encodings.set(name, { bytes, alignment });
+    else bytes.push(prefix).unsigned(opcode);
+    encodings.set(name, { bytes: bytes.copy(), alignment });
   }
 }
 for (const table of [scalarOpcodes, scalarLoads, scalarStores]) register(undefined, table);
@@ -90,11 +84,12 @@ register(0xfe, atomicAccesses);
 /** The four or eight bytes of a number, through one shared buffer. */
 const scratchView = new DataView(new ArrayBuffer(16));
 const scratchBytes = new Uint8Array(scratchView.buffer);
+
 /** Builds the body of one function: every method appends an instruction and returns the builder. */
 export class FunctionBuilder {
   /** The function being built, for recursive calls. */
   readonly reference: FunctionReference;
-  #code: number[] = [];
+  #code = new ByteWriter();
   #locals: ValueType[] = [];
   #depth = 0;
 
@@ -130,27 +125,25 @@ export class FunctionBuilder {
    */
   weave(pieces: readonly ((cut: () => void) => void)[]): this {
     const outer = this.#code;
-    const cuts = pieces.map((build) => {
-      const parts: number[][] = [];
-      const cut = () => {
-        parts.push(this.#code);
-        this.#code = [];
-      };
-      this.#code = [];
+    const built = pieces.map((build) => {
+      this.#code = new ByteWriter();
+      const cuts = [0];
+      const cut = () => void cuts.push(this.#code.length);
       build(cut);
       cut();
-      return parts;
+      return { bytes: this.#code.written, cuts };
     });
     this.#code = outer;
-    for (let i = 0; cuts.some((parts) => i < parts.length); i++) {
-      for (const parts of cuts) if (i < parts.length) pushAll(outer, parts[i]);
+    for (let i = 1; built.some(({ cuts }) => i < cuts.length); i++) {
+      for (const { bytes, cuts } of built) {
+        if (i < cuts.length) outer.append(bytes.subarray(cuts[i - 1], cuts[i]));
+      }
     }
     return this;
   }
 
   #indexed(opcode: number, index: number): this {
-    this.#code.push(opcode);
-    pushUnsigned(this.#code, index);
+    this.#code.push(opcode).unsigned(index);
     return this;
   }
 
@@ -175,28 +168,28 @@ export class FunctionBuilder {
       throw new RangeError(`i32 constant ${value} is not an integer of 32 bits`);
     }
     this.#code.push(0x41);
-    pushSigned(this.#code, value | 0);
+    this.#code.signed(value | 0);
     return this;
   }
 
   /** Pushes a 64-bit constant, wrapped to 64 bits. */
   i64(value: bigint): this {
     this.#code.push(0x42);
-    pushSigned64(this.#code, BigInt.asIntN(64, value));
+    this.#code.signed64(BigInt.asIntN(64, value));
     return this;
   }
 
   /** Pushes a float32 constant. */
   f32(value: number): this {
     scratchView.setFloat32(0, value, true);
-    this.#code.push(0x43, ...scratchBytes.subarray(0, 4));
+    this.#code.push(0x43).append(scratchBytes.subarray(0, 4));
     return this;
   }
 
   /** Pushes a float64 constant. */
   f64(value: number): this {
     scratchView.setFloat64(0, value, true);
-    this.#code.push(0x44, ...scratchBytes.subarray(0, 8));
+    this.#code.push(0x44).append(scratchBytes.subarray(0, 8));
     return this;
   }
 
@@ -205,7 +198,7 @@ export class FunctionBuilder {
     if (bytes.length !== 16) {
       throw new RangeError(`v128Const takes 16 bytes, not ${bytes.length}`);
     }
-    this.#code.push(0xfd, 0x0c, ...bytes);
+    this.#code.push(0xfd).push(0x0c).append(bytes);
     return this;
   }
 
@@ -227,10 +220,11 @@ export class FunctionBuilder {
     return this.v128Const(scratchBytes);
   }
 
-  #encode(name: string): { bytes: readonly number[]; alignment: number } {
+  #encode(name: string): { alignment: number } {
     const encoding = encodings.get(name);
     if (encoding === undefined) throw new RangeError(`there is no instruction "${name}"`);
-    for (const byte of encoding.bytes) this.#code.push(byte);
+    const { bytes } = encoding;
+    for (let i = 0; i < bytes.length; i++) this.#code.push(bytes[i]);
     return encoding;
   }
 
@@ -240,7 +234,7 @@ export class FunctionBuilder {
     }
     const { alignment } = this.#encode(name);
     this.#code.push(alignment);
-    pushUnsigned(this.#code, offset);
+    this.#code.unsigned(offset);
     return this;
   }
 
@@ -293,14 +287,20 @@ export class FunctionBuilder {
   /** a, b → the 16 bytes chosen by `lanes`: 0 to 15 from a, 16 to 31 from b. */
   shuffle(lanes: readonly number[]): this {
     if (lanes.length !== 16) throw new RangeError(`shuffle takes 16 lanes, not ${lanes.length}`);
-    this.#code.push(0xfd, 0x0d);
+    this.#code.push(0xfd).push(0x0d);
     for (const lane of lanes) this.#code.push(this.#checkLane("shuffle", lane, 32));
     return this;
   }
 
   /** `shuffle` by 32-bit lanes: four numbers, 0 to 3 from a, 4 to 7 from b. */
   shuffle32(lanes: readonly number[]): this {
-    return this.shuffle(lanes.flatMap((lane) => [0, 1, 2, 3].map((byte) => 4 * lane + byte)));
+    if (lanes.length !== 4) throw new RangeError(`shuffle32 takes 4 lanes, not ${lanes.length}`);
+    this.#code.push(0xfd).push(0x0d);
+    for (const lane of lanes) {
+      const first = 4 * this.#checkLane("shuffle32", lane, 8);
+      for (let byte = 0; byte < 4; byte++) this.#code.push(first + byte);
+    }
+    return this;
   }
 
   /** An atomic access at the address plus `offset`, which must be aligned to its size. */
@@ -310,12 +310,12 @@ export class FunctionBuilder {
 
   /** Orders all memory accesses before it with those after it. */
   atomicFence(): this {
-    this.#code.push(0xfe, 0x03, 0x00);
+    this.#code.push(0xfe).push(0x03).push(0x00);
     return this;
   }
 
   #enter(opcode: number, result: ValueType | undefined): Label {
-    this.#code.push(opcode, result === undefined ? 0x40 : typeCodes[result]);
+    this.#code.push(opcode).push(result === undefined ? 0x40 : typeCodes[result]);
     this.#depth++;
     return { depth: this.#depth };
   }
@@ -372,9 +372,9 @@ export class FunctionBuilder {
   /** index → branches to the label at that index, or to `otherwise` beyond the last. */
   brTable(targets: readonly (Label | number)[], otherwise: Label | number): this {
     this.#code.push(0x0e);
-    pushUnsigned(this.#code, targets.length);
-    for (const target of targets) pushUnsigned(this.#code, this.#relative(target));
-    pushUnsigned(this.#code, this.#relative(otherwise));
+    this.#code.unsigned(targets.length);
+    for (const target of targets) this.#code.unsigned(this.#relative(target));
+    this.#code.unsigned(this.#relative(otherwise));
     return this;
   }
 
@@ -398,7 +398,7 @@ export class FunctionBuilder {
   /** a, b, condition → a when it is not zero, else b. Vectors need their type named. */
   select(type?: ValueType): this {
     if (type === undefined) this.#code.push(0x1b);
-    else this.#code.push(0x1c, 1, typeCodes[type]);
+    else this.#code.push(0x1c).push(1).push(typeCodes[type]);
     return this;
   }
 
@@ -410,44 +410,38 @@ export class FunctionBuilder {
 
   /** → the size of the memory in pages of 65,536 bytes. */
   memorySize(): this {
-    this.#code.push(0x3f, 0x00);
+    this.#code.push(0x3f).push(0x00);
     return this;
   }
 
   /** pages → the size before growing, or -1 when the memory cannot grow. */
   memoryGrow(): this {
-    this.#code.push(0x40, 0x00);
+    this.#code.push(0x40).push(0x00);
     return this;
   }
 
   /** destination, byte value, length → nothing. */
   memoryFill(): this {
-    this.#code.push(0xfc, 0x0b, 0x00);
+    this.#code.push(0xfc).push(0x0b).push(0x00);
     return this;
   }
 
   /** destination, source, length → nothing: the ranges may overlap. */
   memoryCopy(): this {
-    this.#code.push(0xfc, 0x0a, 0x00, 0x00);
+    this.#code.push(0xfc).push(0x0a).push(0x00).push(0x00);
     return this;
   }
 
   /** The function's entry of the code section: its locals and instructions. */
-  encode(): number[] {
+  encode(): Uint8Array {
     const groups: { type: ValueType; count: number }[] = [];
     for (const type of this.#locals) {
       const last = groups.at(-1);
       if (last !== undefined && last.type === type) last.count++;
       else groups.push({ type, count: 1 });
     }
-    const bytes: number[] = [];
-    pushUnsigned(bytes, groups.length);
-    for (const { type, count } of groups) {
-      pushUnsigned(bytes, count);
-      bytes.push(typeCodes[type]);
-    }
-    pushAll(bytes, this.#code);
-    bytes.push(0x0b);
-    return bytes;
+    const bytes = new ByteWriter().unsigned(groups.length);
+    for (const { type, count } of groups) bytes.unsigned(count).push(typeCodes[type]);
+    return bytes.append(this.#code.written).push(0x0b).written;
   }
 }
