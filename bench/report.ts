@@ -1,7 +1,7 @@
 /**
  * Prints the tables of the README as Markdown.
  *
- * Run with: deno task bench:report [--only primitives,kernels,scaling] [--threads N] [--filter TEXT] [--slow] [--json FILE]
+ * Run with: deno task bench:report [--only primitives,kernels,scaling,cold] [--threads N] [--filter TEXT] [--slow] [--json FILE]
  *
  * Takes about six minutes; the machine should do nothing else. PyTorch and neural-tangents (0.6.5, with JAX 0.4.30) take part
  * where a Python has them: `TANGENTS_PYTHON` names one interpreter or several, with commas between. `--slow` adds what takes
@@ -11,12 +11,13 @@
  */
 
 import { parseArgs } from "@std/cli";
+import { measureCold, printCold } from "./cold.ts";
 import { measureKernels, printKernels } from "./kernels.ts";
 import { describeMachine, describeRuntime } from "./machine.ts";
 import { measurePrimitives, printPrimitives } from "./primitives.ts";
 import { measureScaling, printScaling } from "./scaling.ts";
 
-const sections = ["primitives", "kernels", "scaling"];
+const sections = ["primitives", "kernels", "scaling", "cold"];
 const options = parseArgs(Deno.args, {
   string: ["only", "threads", "filter", "json"],
   boolean: ["slow"],
@@ -54,6 +55,11 @@ if (wanted.includes("scaling")) {
   const report = await measureScaling(threads);
   results.scaling = report;
   console.log(printScaling(report) + "\n");
+}
+if (wanted.includes("cold")) {
+  const report = await measureCold(threads);
+  results.cold = report;
+  console.log(printCold(report) + "\n");
 }
 if (options.json !== undefined) {
   await Deno.writeTextFile(options.json, JSON.stringify(results, null, 2) + "\n");
