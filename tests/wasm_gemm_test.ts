@@ -72,6 +72,45 @@ Deno.test("gemm: all small sizes, relaxed and strict", () => {
   }
 });
 
+Deno.test("gemm: batches of all small sizes", () => {
+  const random = randomNumbers(3);
+  const integer = (low: number, high: number) =>
+    Math.floor(low + (random() + 1) / 2 * (high - low + 1));
+  const kinds = new Map<string, number>();
+  for (let m = 1; m <= 17; m++) {
+    for (let n = 1; n <= 17; n++) {
+      for (const k of [1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 13, 16, 17, 31, 64]) {
+        if (k > 1 && integer(0, 2) > 0) continue;
+        const batch = integer(8, 40);
+        /** A view of either storage order, with or without gaps, possibly the same for all of the batch. */
+        const view = (rows: number, columns: number, output: boolean): MatrixView => {
+          const byRows = integer(0, 1) === 0;
+          const gap = integer(0, 4) === 0 ? 2 : 1;
+          const pitch = (byRows ? columns : rows) * gap + integer(0, 1) * 3;
+          const size = (byRows ? rows : columns) * pitch;
+          const shared = !output && integer(0, 5) === 0;
+          return {
+            length: size * (shared ? 1 : batch),
+            batch: axis(batch, shared ? 0 : size),
+            rows: axis(rows, byRows ? pitch : gap),
+            columns: axis(columns, byRows ? gap : pitch),
+          };
+        };
+        const kind = check(`${batch} times ${m}x${n}x${k}`, {
+          dtype: dtypes[integer(0, 2) === 0 ? 1 : 0],
+          a: view(m, k, false),
+          b: view(k, n, false),
+          c: view(m, n, true),
+          accumulate: integer(0, 2) === 0,
+          relaxed: integer(0, 2) > 0,
+        }, m * 17 + n);
+        kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
+      }
+    }
+  }
+  assert(kinds.get("tiny")! > 1000, "few of the products are written out");
+});
+
 Deno.test("gemm: every storage order of both sides and of the result", () => {
   for (const [m, n, k] of [[37, 53, 41], [64, 48, 300], [6, 300, 64], [130, 10, 700]]) {
     for (const dtype of dtypes) {

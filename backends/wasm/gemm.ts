@@ -16,6 +16,7 @@ import { emitFor, FunctionCache, type Numeric, numericOf } from "./gemm_numeric.
 import { planGemm } from "./gemm_plan.ts";
 import { type AxisLayout, type GemmPlan, type GemmShape, workspaceRow } from "./gemm_shape.ts";
 import { emitPartialSums } from "./gemm_store.ts";
+import { tinyFunction, tinyScratchBytes } from "./gemm_tiny.ts";
 import { scratchLayout, unitFunction } from "./gemm_unit.ts";
 import { emitWinograd } from "./winograd.ts";
 import type { WinogradGradientPlan, WinogradPlan } from "./winograd_plan.ts";
@@ -116,7 +117,9 @@ export function emitGemm(module: ModuleBuilder, shape: GemmShape, cache: GemmCac
   const plan = planGemm(shape);
   const numeric = numericOf(shape.dtype, shape.relaxed);
   const name = `gemm ${cache.kernels.size}`;
-  const unit = unitFunction(module, cache.functions, name, shape, plan);
+  const unit = plan.kind === "tiny"
+    ? tinyFunction(module, cache.functions, name, shape, plan.swap)
+    : unitFunction(module, cache.functions, name, shape, plan);
   const run = module.addFunction(name, ["i32", "i32", "i32", "i32"], [], (f) => {
     const index = f.local("i32");
     const end = f.local("i32");
@@ -134,7 +137,9 @@ export function emitGemm(module: ModuleBuilder, shape: GemmShape, cache: GemmCac
   if (plan.depthSplits > 1) phases.push(partialSumPhase(module, name, shape, plan, numeric));
   const kernel: GemmKernel = {
     phases,
-    scratchBytes: scratchLayout(plan, numeric).total,
+    scratchBytes: plan.kind === "tiny"
+      ? tinyScratchBytes(shape, plan.swap)
+      : scratchLayout(plan, numeric).total,
     workspaceBytes: plan.depthSplits > 1
       ? plan.depthSplits * shape.batch * plan.rows.size *
           workspaceRow(plan.columns.size, numeric.bytes) + 16

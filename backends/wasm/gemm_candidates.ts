@@ -5,7 +5,6 @@ import {
   balancedSplit,
   type GemmPlan,
   type GemmShape,
-  type OperandLayout,
   type Split,
 } from "./gemm_shape.ts";
 import { stripDepth, stripRows } from "./gemm_strip.ts";
@@ -84,22 +83,6 @@ export interface Candidate {
   readonly rowLimit: number;
   /** For dot plans. */
   readonly columnLimit?: number;
-}
-
-/** The shape with the roles of A and B exchanged: Cᵀ = Bᵀ · Aᵀ. */
-export function transposed(shape: GemmShape): GemmShape {
-  const flip = ({ rows, columns }: OperandLayout): OperandLayout => ({
-    rows: columns,
-    columns: rows,
-  });
-  return {
-    ...shape,
-    m: shape.n,
-    n: shape.m,
-    a: flip(shape.b),
-    b: flip(shape.a),
-    c: flip(shape.c),
-  };
 }
 
 /** Bytes of an operand that caches hold, so that the order in which it is read matters little. */

@@ -13,27 +13,36 @@ import {
   outerSides,
   stripCandidates,
   tapsCandidates,
-  transposed,
   vectorsForRows,
 } from "./gemm_candidates.ts";
 import { stripDepth, stripPanelBytes } from "./gemm_strip.ts";
-import { cutIntoTasks, cutRuns, cutStrip } from "./gemm_tasks.ts";
-import { balancedSplit, type GemmPlan, type GemmShape, type Split } from "./gemm_shape.ts";
+import { tinyGroup, tinySwap } from "./gemm_tiny.ts";
+import { cutGroups, cutIntoTasks, cutRuns, cutStrip } from "./gemm_tasks.ts";
+import {
+  balancedSplit,
+  type GemmPlan,
+  type GemmShape,
+  type Split,
+  transposed,
+} from "./gemm_shape.ts";
 
 /** Chooses how a product is computed. */
 export function planGemm(shape: GemmShape): GemmPlan {
   const lanes = shape.dtype === "float32" ? 4 : 2;
+  const exchanged = transposed(shape);
+  const swap = tinySwap(shape, lanes);
+  if (swap !== null) return planTiny(swap ? exchanged : shape, swap);
   const candidates = [
     outerCandidate(shape, lanes, false),
-    outerCandidate(transposed(shape), lanes, true),
+    outerCandidate(exchanged, lanes, true),
     ...dotCandidates(shape, lanes),
     ...stripCandidates(shape, lanes, false),
-    ...stripCandidates(transposed(shape), lanes, true),
+    ...stripCandidates(exchanged, lanes, true),
     ...tapsCandidates(shape, lanes, false),
-    ...tapsCandidates(transposed(shape), lanes, true),
+    ...tapsCandidates(exchanged, lanes, true),
   ];
   const best = candidates.reduce((a, b) => (b.cycles < a.cycles ? b : a));
-  const oriented = best.swap ? transposed(shape) : shape;
+  const oriented = best.swap ? exchanged : shape;
   if (best.kind === "strip") return planStrip(oriented, best.swap, lanes);
   if (best.kind === "taps") return planTaps(oriented, best.swap, lanes);
   const { m, n, k } = oriented;
@@ -125,6 +134,29 @@ function planTaps(shape: GemmShape, swap: boolean, lanes: number): GemmPlan {
     depthBlocks: 1,
     compensated: false,
     ...cutRuns(batch, runs, n * k),
+  };
+}
+
+/** The plan of a batch of tiny products. */
+function planTiny({ batch, m, n, k }: GemmShape, swap: boolean): GemmPlan {
+  return {
+    kind: "tiny",
+    swap,
+    rows: balancedSplit(m, m),
+    columns: balancedSplit(n, n),
+    vectors: 0,
+    columnVectors: 0,
+    columnRun: 0,
+    packA: "gather",
+    packB: "gather",
+    directA: true,
+    directB: true,
+    wholeB: false,
+    unroll: 1,
+    depthBlock: k,
+    depthBlocks: 1,
+    compensated: false,
+    ...cutGroups(Math.ceil(batch / tinyGroup(batch)), batch * m * n * k),
   };
 }
 

@@ -59,6 +59,22 @@ export interface GemmShape {
   readonly relaxed: boolean;
 }
 
+/** The shape with the roles of A and B exchanged: Cᵀ = Bᵀ · Aᵀ. */
+export function transposed(shape: GemmShape): GemmShape {
+  const flip = ({ rows, columns }: OperandLayout): OperandLayout => ({
+    rows: columns,
+    columns: rows,
+  });
+  return {
+    ...shape,
+    m: shape.n,
+    n: shape.m,
+    a: flip(shape.b),
+    b: flip(shape.a),
+    c: flip(shape.c),
+  };
+}
+
 /** An axis cut into panels whose sizes differ by one at most: the first `extra` are one larger. */
 export interface Split {
   readonly size: number;
@@ -75,9 +91,9 @@ export interface Split {
 export interface GemmPlan {
   /**
    * Sums of outer products of panels, dot products of rows where they stand, a few rows to which multiples
-   * of B's rows are added, or one row as the sum of a few of B's.
+   * of B's rows are added, one row as the sum of a few of B's, or a batch of tiny products that are written out.
    */
-  readonly kind: "outer" | "dot" | "strip" | "taps";
+  readonly kind: "outer" | "dot" | "strip" | "taps" | "tiny";
   /** Whether Cᵀ = Bᵀ · Aᵀ is computed: sizes and sources below are those after swapping. */
   readonly swap: boolean;
   readonly rows: Split;

@@ -88,6 +88,11 @@ export function cutRuns(batch: number, runs: number, work: number): TaskCut {
   return cutUnits(batch, 1, 1, Math.max(1, Math.min(runs, wanted)), batch * work);
 }
 
+/** The tasks of a tiny plan: groups of the batch. */
+export function cutGroups(groups: number, work: number): TaskCut {
+  return cutUnits(groups, 1, 1, 1, work);
+}
+
 /** Joins small units to tasks. */
 function cutUnits(
   batch: number,
