@@ -24,7 +24,7 @@ import {
   reportOf,
   requestDevice,
 } from "./adapter.ts";
-import { BufferOwner, WebgpuBuffer } from "./buffer.ts";
+import { BufferPool, WebgpuBuffer } from "./buffer.ts";
 import { Device, type ShaderObserver } from "./device.ts";
 import { type Host, WebgpuExecutable } from "./executable.ts";
 import type { Outcome } from "./outcome.ts";
@@ -81,7 +81,7 @@ class Webgpu implements WebgpuBackend {
   readonly name = "webgpu";
   readonly dtypes: readonly DType[] = ["float32", "int32", "uint32", "bool"];
   readonly #options: WebgpuBackendOptions;
-  readonly #owner = new BufferOwner(this);
+  readonly #buffers = new BufferPool(this);
   readonly #host: Host;
   #device: Device;
   /** While a new device is asked for. */
@@ -97,7 +97,7 @@ class Webgpu implements WebgpuBackend {
     this.#device = this.#adopt(gpu, report);
     this.#host = {
       current: () => this.#current("computing"),
-      create: (device, dtype, length, label) => this.#owner.create(device, dtype, length, label),
+      create: (device, dtype, length, label) => this.#buffers.create(device, dtype, length, label),
       own: (buffer, device) => this.#own(buffer, device),
       enqueued: (outcome) => this.#enqueued(outcome),
     };
@@ -134,7 +134,7 @@ class Webgpu implements WebgpuBackend {
     }
     let buffer: WebgpuBuffer;
     const outcome = device.guard(label, [], () => {
-      buffer = this.#owner.create(device, dtype, length, label);
+      buffer = this.#buffers.create(device, dtype, length, label);
       if (length === 0) return;
       const words = dtype === "bool" ? Uint32Array.from(data) : data;
       // Memory that is shared with threads is not taken by every environment.
@@ -188,7 +188,7 @@ class Webgpu implements WebgpuBackend {
       );
       stage.buffer.unmap();
       device.unstage(stage);
-      await this.#owner.turn();
+      await this.#buffers.turn();
       return result;
     } catch (error) {
       stage.buffer.destroy();
@@ -203,7 +203,7 @@ class Webgpu implements WebgpuBackend {
     }
     if (device.lost !== null) throw await this.#lost(device, "computing");
     await Promise.all([...this.#pending].map(({ done }) => done));
-    await this.#owner.turn();
+    await this.#buffers.turn();
     const failure = this.#failure;
     this.#failure = null;
     if (failure !== null) throw failure;
@@ -226,7 +226,7 @@ class Webgpu implements WebgpuBackend {
         "fromGPUBuffer: the buffer needs the usages GPUBufferUsage.STORAGE and GPUBufferUsage.COPY_SRC",
       );
     }
-    return this.#owner.adopt(this.#current("taking a GPU buffer"), dtype, length, buffer);
+    return this.#buffers.adopt(this.#current("taking a GPU buffer"), dtype, length, buffer);
   }
 
   gpuBufferOf(buffer: DeviceBuffer): GPUBuffer {
