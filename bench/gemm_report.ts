@@ -161,8 +161,8 @@ const products: Record<string, Omit<Product, "dtype">> = {
 
 /** How a product is computed, in a few words. */
 function describe(plan: GemmKernel["plan"]): string {
-  if (plan.kind === "winograd" || plan.kind === "winogradGradient") return plan.kind;
   if (plan.kind === "tiny") return `tiny${plan.swap ? " swapped" : ""}, ${plan.tasks} tasks`;
+  if (!("tasks" in plan)) return plan.kind;
   const { kind, swap, tasks, directA, directB, wholeB, packA, packB, depthSplits } = plan;
   const right = directB ? "direct" : `${packB}${wholeB ? ", whole" : ""}`;
   return `${kind}${swap ? " swapped" : ""}, ${tasks} tasks, A ${

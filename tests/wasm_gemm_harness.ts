@@ -35,6 +35,8 @@ export interface Product {
   readonly relaxed?: boolean;
   /** What is known of a convolution. */
   readonly window?: Window;
+  /** Rows of A that are zero together. */
+  readonly zeroGroup?: number;
 }
 
 /** An axis of one dimension. */
@@ -95,6 +97,7 @@ export function prepare(product: Product, shared = false): Prepared {
     accumulate: product.accumulate ?? false,
     relaxed: product.relaxed ?? true,
     window: product.window,
+    zeroGroup: product.zeroGroup,
   };
   // The memory's size is known once the kernel is, and the import's minimum may be smaller.
   module.importMemory("env", "memory", 1, maximumPages, shared);

@@ -20,6 +20,7 @@ import { emitContract, type TableEntry } from "./contract.ts";
 import { kernelCost } from "./cost.ts";
 import { emitKernel } from "./emit.ts";
 import { GemmCache, gemmDescriptor, gemmDescriptorLength } from "./gemm.ts";
+import { soleWriters } from "./masks.ts";
 import { addSchedule, frameHeadBytes, type Segment, type Step } from "./schedule.ts";
 
 /** What a program is compiled for. */
@@ -134,6 +135,7 @@ export function compileModule(lowered: LoweredProgram, options: CompileOptions):
   const frame = new Frame();
   const phases: Phase[] = [];
   const gemms = new GemmCache();
+  const writers = soleWriters(lowered);
   const known = new Map<string, SharedCode>();
   const sharedScratch = lowered.buffers.length;
   let sharedScratchBytes = 0;
@@ -173,7 +175,13 @@ export function compileModule(lowered: LoweredProgram, options: CompileOptions):
     let code: SharedCode;
     let table: number;
     if (kernel.kind === "contract") {
-      const { gemm, views, tables } = emitContract(module, kernel, options.relaxed, gemms);
+      const { gemm, views, tables } = emitContract(
+        module,
+        kernel,
+        options.relaxed,
+        gemms,
+        writers,
+      );
       code = {
         phases: gemm.phases,
         sharedScratchBytes: gemm.workspaceBytes,

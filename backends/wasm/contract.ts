@@ -5,7 +5,12 @@
  */
 
 import { sizeOf } from "../../lib/base/shape.ts";
-import { type ContractKernel, storageBytes, type View } from "../../lib/compiler/kernel.ts";
+import {
+  type ContractKernel,
+  type LoopKernel,
+  storageBytes,
+  type View,
+} from "../../lib/compiler/kernel.ts";
 import { BackendError } from "../../lib/base/errors.ts";
 import type { ModuleBuilder } from "./assembler.ts";
 import {
@@ -16,7 +21,9 @@ import {
   type GemmKernel,
   offsetTable,
 } from "./gemm.ts";
-import type { Window } from "./gemm_shape.ts";
+import { planMasked } from "./gemm_masked_plan.ts";
+import type { GemmShape, Window } from "./gemm_shape.ts";
+import { groupRows } from "./masks.ts";
 
 /** A word of a descriptor that holds the address of a view's first element. */
 export interface ViewEntry {
@@ -143,8 +150,58 @@ function orient(
   return { kernel, window: undefined };
 }
 
+/** Strides of a view along lists of dimensions that follow one another. */
+function axes(view: View, ...lists: (readonly number[])[]): number[][] {
+  let at = 0;
+  return lists.map((dims) => view.strides.slice(at, at += dims.length));
+}
+
+/** What a matrix product's code depends on. */
+function shapeOf(
+  kernel: ContractKernel,
+  dtype: "float32" | "float64",
+  relaxed: boolean,
+): GemmShape {
+  const { batch, m, n, k } = kernel;
+  const [, aRows, aColumns] = axes(kernel.a, batch, m, k);
+  const [, bRows, bColumns] = axes(kernel.b, batch, k, n);
+  const [, cRows, cColumns] = axes(kernel.out, batch, m, n);
+  return {
+    dtype,
+    batch: sizeOf(batch),
+    m: sizeOf(m),
+    n: sizeOf(n),
+    k: sizeOf(k),
+    a: { rows: axisLayout(m, aRows), columns: axisLayout(k, aColumns) },
+    b: { rows: axisLayout(k, bRows), columns: axisLayout(n, bColumns) },
+    c: { rows: axisLayout(m, cRows), columns: axisLayout(n, cColumns) },
+    accumulate: false,
+    relaxed,
+  };
+}
+
+/** The contraction as it is best computed, and its shape as a matrix product. */
+function shaped(
+  given: ContractKernel,
+  dtype: "float32" | "float64",
+  relaxed: boolean,
+  writers: ReadonlyMap<number, LoopKernel>,
+): { kernel: ContractKernel; shape: GemmShape } {
+  const { kernel, window } = orient(given, storageBytes(dtype));
+  if (window !== undefined) {
+    return { kernel, shape: { ...shapeOf(kernel, dtype, relaxed), window } };
+  }
+  for (const way of [given, exchanged(given)]) {
+    const masked = groupRows(way, writers);
+    if (masked === null) continue;
+    const shape = { ...shapeOf(masked.kernel, dtype, relaxed), zeroGroup: masked.group };
+    if (planMasked(shape) !== null) return { kernel: masked.kernel, shape };
+  }
+  return { kernel, shape: shapeOf(kernel, dtype, relaxed) };
+}
+
 /**
- * Emits a contraction.
+ * Emits a contraction. `writers` has the loops that write its operands, where nothing else does.
  *
  * @throws BackendError when the dtype is not a float: integer products are lowered to loops.
  */
@@ -153,34 +210,19 @@ export function emitContract(
   given: ContractKernel,
   relaxed: boolean,
   cache: GemmCache,
+  writers: ReadonlyMap<number, LoopKernel> = new Map(),
 ): EmittedContract {
   const { dtype } = given;
   if (dtype !== "float32" && dtype !== "float64") {
     throw new BackendError(`wasm: a contraction of ${dtype}; expected float32 or float64`);
   }
   const bytes = storageBytes(dtype);
-  const { kernel, window } = orient(given, bytes);
+  const { kernel, shape } = shaped(given, dtype, relaxed, writers);
   const { batch, m, n, k } = kernel;
-  const axes = (view: View, ...lists: (readonly number[])[]): number[][] => {
-    let at = 0;
-    return lists.map((dims) => view.strides.slice(at, at += dims.length));
-  };
   const a = axes(kernel.a, batch, m, k);
   const b = axes(kernel.b, batch, k, n);
   const c = axes(kernel.out, batch, m, n);
-  const gemm = emitGemm(module, {
-    dtype,
-    batch: sizeOf(batch),
-    m: sizeOf(m),
-    n: sizeOf(n),
-    k: sizeOf(k),
-    a: { rows: axisLayout(m, a[1]), columns: axisLayout(k, a[2]) },
-    b: { rows: axisLayout(k, b[1]), columns: axisLayout(n, b[2]) },
-    c: { rows: axisLayout(m, c[1]), columns: axisLayout(n, c[2]) },
-    window,
-    accumulate: false,
-    relaxed,
-  }, cache);
+  const gemm = emitGemm(module, shape, cache);
   const view = (word: number, { buffer, offset }: View): ViewEntry => ({
     word,
     buffer,

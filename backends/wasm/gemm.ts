@@ -12,6 +12,8 @@
  */
 import type { FunctionReference, ModuleBuilder } from "./assembler.ts";
 import { gemmDescriptor, rolesOf } from "./gemm_descriptor.ts";
+import { emitMasked } from "./gemm_masked.ts";
+import type { MaskedPlan } from "./gemm_masked_plan.ts";
 import { emitFor, FunctionCache, type Numeric, numericOf } from "./gemm_numeric.ts";
 import { planGemm } from "./gemm_plan.ts";
 import { type AxisLayout, type GemmPlan, type GemmShape, workspaceRow } from "./gemm_shape.ts";
@@ -44,7 +46,7 @@ export interface GemmKernel {
   /** Bytes of memory shared by all threads, often none, at an address divisible by 16. */
   readonly workspaceBytes: number;
   /** How the product is computed. */
-  readonly plan: GemmPlan | WinogradPlan | WinogradGradientPlan;
+  readonly plan: GemmPlan | WinogradPlan | WinogradGradientPlan | MaskedPlan;
 }
 
 /** Kernels and functions already in a module: one for each ModuleBuilder. */
@@ -104,15 +106,12 @@ export function emitGemm(module: ModuleBuilder, shape: GemmShape, cache: GemmCac
   const key = JSON.stringify(shape);
   const found = cache.kernels.get(key);
   if (found !== undefined) return found;
-  const convolution = emitWinograd(
-    module,
-    cache.functions,
-    `winograd ${cache.kernels.size}`,
-    shape,
-  );
-  if (convolution !== null) {
-    cache.kernels.set(key, convolution);
-    return convolution;
+  const { functions, kernels } = cache;
+  const special = emitWinograd(module, functions, `winograd ${kernels.size}`, shape) ??
+    emitMasked(module, functions, `masked ${kernels.size}`, shape);
+  if (special !== null) {
+    kernels.set(key, special);
+    return special;
   }
   const plan = planGemm(shape);
   const numeric = numericOf(shape.dtype, shape.relaxed);

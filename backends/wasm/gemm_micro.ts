@@ -32,7 +32,7 @@ function outputParameters(output: TileOutput, vectors: number): ValueType[] {
 }
 
 /** Stores the tile: `first` is the index of the first output parameter. */
-function emitOutput(
+export function emitOutput(
   f: FunctionBuilder,
   numeric: Numeric,
   sums: Local[][],
@@ -95,10 +95,10 @@ export interface OuterTile {
  * Terms that are added up in registers before their sum is added to those before them: the error of a sum grows with the
  * number of terms that follow one another. On the golden networks it is two thirds of what one chain of 320 leaves.
  */
-const chainLength = 96;
+export const chainLength = 96;
 
 /** Emits the adding of a tile's sums to what `tile` holds, unless `empty` is set; `flush` leaves them there, and zero. */
-function emitChains(
+export function emitChains(
   f: FunctionBuilder,
   numeric: Numeric,
   sums: readonly Local[],

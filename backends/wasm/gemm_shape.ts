@@ -53,6 +53,11 @@ export interface GemmShape {
   readonly c: OperandLayout;
   /** Where the product is a convolution. */
   readonly window?: Window;
+  /**
+   * Aligned groups of so many rows of A are zero at the same k, where a mask that they share made them zero. What such zeros
+   * would be multiplied with need not be looked at, even where it is infinite.
+   */
+  readonly zeroGroup?: number;
   /** Whether the product is added to what C holds. */
   readonly accumulate: boolean;
   /** Whether multiply-adds may be fused where the processor can: faster, and reproducible only on like processors. */
