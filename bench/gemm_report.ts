@@ -84,6 +84,7 @@ const products: Record<string, Omit<Product, "dtype">> = {
     b: dense(1, 1024, 1024),
     c: transposed(1, 1024, 1024),
   },
+  "1024 × 1024 × 16": { a: dense(1, 1024, 16), b: dense(1, 16, 1024), c: dense(1, 1024, 1024) },
   "1000 × 999 × 1001": { a: dense(1, 1000, 1001), b: dense(1, 1001, 999), c: dense(1, 1000, 999) },
   "64 × 128³": { a: dense(64, 128, 128), b: dense(64, 128, 128), c: dense(64, 128, 128) },
   "64 × 128³, B transposed": {

@@ -111,6 +111,34 @@ Deno.test("gemm: batches of all small sizes", () => {
   assert(kinds.get("tiny")! > 1000, "few of the products are written out");
 });
 
+Deno.test("gemm: short sums", () => {
+  let seed = 0;
+  let short = 0;
+  for (
+    const [m, n] of [[13, 40], [19, 50], [31, 33], [48, 130], [300, 2100], [64, 41], [1030, 90], [
+      6,
+      999,
+    ]]
+  ) {
+    for (const k of [1, 2, 3, 8, 13, 16, 27, 31, 32, 33]) {
+      const bits = seed++;
+      const batch = m * n < 4000 ? 3 : 1;
+      const side = (flag: number, rows: number, columns: number) =>
+        (bits & flag) !== 0 ? transposed(batch, rows, columns) : dense(batch, rows, columns);
+      const kind = check(`${m}x${n}x${k}, ${bits}`, {
+        dtype: dtypes[bits % 4 === 0 ? 1 : 0],
+        a: side(1, m, k),
+        b: side(2, k, n),
+        c: side(4, m, n),
+        accumulate: bits % 5 < 2,
+        relaxed: bits % 7 < 4,
+      }, seed);
+      if (kind === "short") short++;
+    }
+  }
+  assert(short > 30, `only ${short} of the products are short`);
+});
+
 Deno.test("gemm: every storage order of both sides and of the result", () => {
   for (const [m, n, k] of [[37, 53, 41], [64, 48, 300], [6, 300, 64], [130, 10, 700]]) {
     for (const dtype of dtypes) {

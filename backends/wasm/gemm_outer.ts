@@ -51,12 +51,15 @@ const wideRowPanels = 3;
 
 /** Panels of B that have a place in scratch memory: those packed together, or the unit's part of B. */
 export function packedColumnPanels(plan: GemmPlan): number {
-  return plan.wholeB ? Math.ceil(plan.columns.panels / plan.columnBlocks) : wideColumnPanels(plan);
+  return plan.wholeB || plan.kind === "short"
+    ? Math.ceil(plan.columns.panels / plan.columnBlocks)
+    : wideColumnPanels(plan);
 }
 
 /** Panels of neighbouring columns of B that are packed together: eight vectors, two cache lines. */
 function wideColumnPanels(plan: GemmPlan): number {
-  if (plan.kind !== "outer" || plan.directB || plan.packB !== "lanes" || plan.columnRun === 0) {
+  const packs = plan.kind === "short" || (plan.kind === "outer" && !plan.directB);
+  if (!packs || plan.packB !== "lanes" || plan.columnRun === 0) {
     return 1;
   }
   return Math.min(Math.max(1, Math.floor(8 / plan.vectors)), plan.columns.panels);
@@ -73,7 +76,7 @@ export function bPanelBytes(plan: GemmPlan): number {
 }
 
 /** Emits the packing of all of a unit's rows of A for one block of k. */
-function emitPackA(context: UnitContext): void {
+export function emitPackA(context: UnitContext): void {
   const { f, module, functions, numeric, plan, rowPanel } = context;
   const wide = plan.packA === "lanes" && plan.rows.panels >= wideRowPanels;
   const packWide = (rows: number) => {
@@ -276,7 +279,7 @@ function emitPaddedPanel(
 }
 
 /** Sets a local to the first column of a vector, counted from the start of the present panel. */
-function emitVectorStart(context: UnitContext, vector: number, to: Local): void {
+export function emitVectorStart(context: UnitContext, vector: number, to: Local): void {
   const { f, numeric, plan } = context;
   const { columnRun: run, columns: { size } } = plan;
   const { lanes } = numeric;
@@ -302,7 +305,7 @@ function emitVectorStart(context: UnitContext, vector: number, to: Local): void 
 }
 
 /** Emits the packing of a panel of whole vectors of B, unless it was packed together with the one before. */
-function emitPackVectors(context: UnitContext, vectors: number): void {
+export function emitPackVectors(context: UnitContext, vectors: number): void {
   const { f, module, functions, numeric, plan, columnPanel } = context;
   const group = wideColumnPanels(plan);
   const start = f.local("i32");

@@ -15,6 +15,7 @@ import {
   tapsCandidates,
   vectorsForRows,
 } from "./gemm_candidates.ts";
+import { shortDepth } from "./gemm_short.ts";
 import { stripDepth, stripPanelBytes } from "./gemm_strip.ts";
 import { tinyGroup, tinySwap } from "./gemm_tiny.ts";
 import { cutGroups, cutIntoTasks, cutRuns, cutStrip } from "./gemm_tasks.ts";
@@ -55,16 +56,18 @@ export function planGemm(shape: GemmShape): GemmPlan {
     : balancedSplit(n, best.columnLimit ?? 1);
   // A block of dot products ends with sums across lanes; where rows stream past a vector, that would interrupt reading.
   const blockTarget = outer ? 320 : Math.min(m, n) === 1 ? 4096 : 512;
-  const depthBlock = roundUp(Math.ceil(k / Math.ceil(k / blockTarget)), 16);
+  const short = outer && k <= shortDepth && side.columnRun > 0 && !side.directA && !side.directB;
+  const kind = short ? "short" : best.kind;
+  const depthBlock = short ? k : roundUp(Math.ceil(k / Math.ceil(k / blockTarget)), 16);
   const depthBlocks = Math.ceil(k / depthBlock);
   const cut = cutIntoTasks(shape.batch, lanes, {
-    kind: best.kind,
+    kind,
     rows,
     columns,
     k,
     depthBlock,
     depthBlocks,
-    wholeB: outer && side.wholeB,
+    wholeB: outer && side.wholeB && !short,
   });
   const runs = [shape.a.columns, shape.b.rows];
   const unroll =
@@ -72,12 +75,13 @@ export function planGemm(shape: GemmShape): GemmPlan {
       k >= 4 * u * lanes && runs.every((axis) => contiguousBy(axis, k, u * lanes))
     ) ?? 1;
   return {
-    kind: best.kind,
+    kind,
     swap: best.swap,
     rows,
     columns,
     vectors,
     ...side,
+    wholeB: side.wholeB && !short,
     unroll,
     depthBlock,
     depthBlocks,

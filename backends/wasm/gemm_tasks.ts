@@ -1,6 +1,8 @@
 /** How the work of a matrix product is cut into tasks. */
 import type { GemmPlan, Split } from "./gemm_shape.ts";
 
+import { shortColumns } from "./gemm_short.ts";
+
 /** Fewer tasks than this leave threads idle at the end. */
 const wantedTasks = 16;
 /** A task of fewer multiply-adds is not worth handing out. */
@@ -22,8 +24,14 @@ export function cutIntoTasks(
 ): TaskCut {
   const { kind, rows, columns, k, depthBlock, depthBlocks, wholeB } = plan;
   // A's packed block stays in the second-level cache; scratch tiles, needed for several blocks of k, too.
-  const rowsInCache = kind === "outer" ? Math.max(48, Math.floor(16384 * lanes / depthBlock)) : 256;
-  const columnsInCache = wholeB || depthBlocks > 1 ? 512 : 4096;
+  const rowsInCache = kind === "outer" || kind === "short"
+    ? Math.max(48, Math.floor(16384 * lanes / depthBlock))
+    : 256;
+  const columnsInCache = kind === "short"
+    ? shortColumns(k, lanes)
+    : wholeB || depthBlocks > 1
+    ? 512
+    : 4096;
   let rowBlocks = Math.ceil(rows.size / rowsInCache);
   let columnBlocks = Math.ceil(columns.size / columnsInCache);
   const work = batch * rows.size * columns.size * k;

@@ -20,6 +20,7 @@ import {
 } from "./gemm_numeric.ts";
 import { bPanelBytes, emitOuterBlock, packedColumnPanels } from "./gemm_outer.ts";
 import { type GemmPlan, type GemmShape, type Split, workspaceRow } from "./gemm_shape.ts";
+import { emitShort, shortOffsetBytes } from "./gemm_short.ts";
 import { emitStripBlock, stripDepth } from "./gemm_strip.ts";
 import { emitTaps } from "./gemm_taps.ts";
 
@@ -74,9 +75,13 @@ export function scratchLayout(
   const rowPanels = panelsIn(plan.rows, plan.rowBlocks);
   const columnPanels = panelsIn(plan.columns, plan.columnBlocks);
   const depth = plan.depthBlock * numeric.bytes;
-  const outer = plan.kind === "outer";
+  const short = plan.kind === "short";
+  const outer = short || plan.kind === "outer";
   const bPanel = outer ? align(rowPanels * plan.rows.largest * depth) : 0;
   const chains = bPanel + (outer ? align(packedColumnPanels(plan) * bPanelBytes(plan)) : 0);
+  if (short) {
+    return { bPanel, chains, tiles: chains, total: chains + align(shortOffsetBytes(plan)) };
+  }
   const tiles = chains + (outer ? align(tileBytes(plan, numeric.lanes)) : 0);
   const count = plan.depthBlocks === 1 ? 1 : rowPanels * columnPanels;
   return { bPanel, chains, tiles, total: tiles + align(count * tileBytes(plan, numeric.lanes)) };
@@ -192,6 +197,7 @@ export function unitFunction(
       f.get(block).get(blockBegin).op("i32.eq").set(context.first);
       f.get(block).i32(1).op("i32.add").get(blockEnd).op("i32.eq").set(context.last);
       if (plan.kind === "outer") emitOuterBlock(context);
+      else if (plan.kind === "short") emitShort(context, shape.k);
       else if (plan.kind === "strip") emitStripBlock(context, shape.k);
       else if (plan.kind === "taps") emitTaps(context, shape.k);
       else emitDotBlock(context);
