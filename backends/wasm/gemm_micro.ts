@@ -89,6 +89,8 @@ export interface OuterTile {
   /** B as a packed panel, or read where it is, through its row table and one address a vector. */
   readonly b: "packed" | "direct";
   readonly output: TileOutput;
+  /** Whether sums of 16 to 96 terms are two chains. */
+  readonly halved?: boolean;
 }
 
 /**
@@ -96,6 +98,12 @@ export interface OuterTile {
  * number of terms that follow one another. On the golden networks it is two thirds of what one chain of 320 leaves.
  */
 export const chainLength = 96;
+
+/**
+ * Terms from which on a sum that would be one chain is two: convolutions of few channels and last layers of small networks,
+ * whose errors are those of the whole kernel. Theirs become a third smaller; shorter sums would take too much longer.
+ */
+const fewestHalved = 16;
 
 /** Emits the adding of a tile's sums to what `tile` holds, unless `empty` is set; `flush` leaves them there, and zero. */
 export function emitChains(
@@ -136,12 +144,11 @@ export function outerMicrokernel(
   module: ModuleBuilder,
   cache: FunctionCache,
   numeric: Numeric,
-  tile: OuterTile,
+  { rows, vectors, a, b, output, halved = false }: OuterTile,
 ): FunctionReference {
-  const { rows, vectors, a, b, output } = tile;
   const key = `outer ${numeric.dtype}${
     numeric.relaxed ? " relaxed" : ""
-  } ${rows}x${vectors} ${a} ${b} ${output}`;
+  } ${rows}x${vectors} ${a} ${b} ${output}${halved ? " halved" : ""}`;
   const packed = a === "packed";
   const aCount = packed ? 3 : rows;
   const bCount = b === "packed" ? 1 : 1 + vectors;
@@ -200,13 +207,20 @@ export function outerMicrokernel(
     const tile = f.parameter(output === "tile" ? first : parameters.length - 1);
     const chains = emitChains(f, numeric, sums.flat(), tile, empty);
     const chain = f.local("i32");
+    const longest = f.local("i32");
     const emitTile = () => {
       f.get(f.parameter(aCount)).set(source);
       f.get(f.parameter(aCount + bCount)).set(depth);
       if (output === "tile") f.get(f.parameter(first + 1)).set(empty);
       else f.i32(1).set(empty);
+      if (halved) {
+        // Half of the terms, rounded up to whole turns of eight.
+        f.get(depth).i32(15).op("i32.add").i32(4).op("i32.shr_u").i32(3).op("i32.shl");
+        f.i32(chainLength).get(depth).i32(fewestHalved).op("i32.sub");
+        f.i32(chainLength - fewestHalved).op("i32.le_u").select().set(longest);
+      } else f.i32(chainLength).set(longest);
       f.loop((again) => {
-        f.get(depth).i32(chainLength).get(depth).i32(chainLength).op("i32.lt_s").select();
+        f.get(depth).get(longest).get(depth).get(longest).op("i32.lt_s").select();
         f.set(chain);
         f.get(depth).get(chain).op("i32.sub").set(depth);
         emitUnrolled(f, chain, 8, step, (steps) => {

@@ -9,7 +9,7 @@ import {
   tileBytes,
   type UnitContext,
 } from "./gemm_context.ts";
-import { outerMicrokernel, type TileOutput } from "./gemm_micro.ts";
+import { outerMicrokernel, type OuterTile, type TileOutput } from "./gemm_micro.ts";
 import { emitAdd, emitFor, emitIncrement, type Numeric } from "./gemm_numeric.ts";
 import {
   packFunction,
@@ -273,7 +273,8 @@ function emitPaddedPanel(
     f.i32(tileBytes(plan, numeric.lanes));
     if (output !== "tile") f.get(context.chains);
     const a = plan.directA ? "direct" : "packed";
-    f.call(outerMicrokernel(module, functions, numeric, { rows, vectors, a, b: "packed", output }));
+    const tile: OuterTile = { rows, vectors, a, b: "packed", output, halved: true };
+    f.call(outerMicrokernel(module, functions, numeric, tile));
   };
   emitProducts(context, call, (rows) => emitStore(context, rows, vectors, columns));
 }
@@ -408,7 +409,8 @@ function emitVectorPanel(
     }
     if (output !== "tile") f.get(context.chains);
     const a = plan.directA ? "direct" : "packed";
-    f.call(outerMicrokernel(module, functions, numeric, { rows, vectors, a, b, output }));
+    const tile: OuterTile = { rows, vectors, a, b, output, halved: true };
+    f.call(outerMicrokernel(module, functions, numeric, tile));
   };
   const rowBytes = workspaceRow(plan.columns.size, numeric.bytes);
   const store = (rows: number) => {

@@ -1,6 +1,8 @@
-"""The golden kernels by PyTorch in float32: the largest error over the largest entry, as one line of JSON.
+"""Kernels by PyTorch in float32: the largest error over the largest entry, as one line of JSON.
 
-python torch_accuracy.py tests/golden
+python torch_accuracy.py FOLDER...
+
+Each folder has networks as they are stored in tests/golden.
 """
 
 import json
@@ -136,15 +138,15 @@ def ntk_vector_products(f, params, x1, x2):
     return vmap(vmap(of_pair, (None, 0)), (0, None))(x1, x2)
 
 
-def main():
-    folder = sys.argv[1]
-
+def errors_in(folder):
     def load(*path):
         array = torch.from_numpy(numpy.load(os.path.join(folder, *path)))
-        return array.float() if array.is_floating_point() else array
+        return array.float() if array.is_floating_point() else array.long()
 
     errors = {}
     for name, create in NETWORKS.items():
+        if not os.path.isdir(os.path.join(folder, name)):
+            continue
         net = create()
         files = os.listdir(os.path.join(folder, name, "params"))
         state = {file[: -len(".npy")]: load(name, "params", file) for file in files}
@@ -167,7 +169,7 @@ def main():
         for method, compute in methods.items():
             kernel = compute(f, params, x1, x2).detach().double().numpy()
             errors[name][method] = float(abs(kernel - golden).max() / abs(golden).max())
-    print(json.dumps({"version": torch.__version__, "errors": errors}))
+    return errors
 
 
-main()
+print(json.dumps({"version": torch.__version__, "errors": [errors_in(folder) for folder in sys.argv[1:]]}))
