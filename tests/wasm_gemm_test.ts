@@ -331,6 +331,11 @@ Deno.test("gemm: convolutions with few multiplications", () => {
       [2, 48, 40, 29, 30],
       [2, 33, 8, 10, 14],
       [35, 8, 9, 4, 4],
+      // Filters in several blocks, which tasks share or own; bands of a single row.
+      [2, 48, 250, 11, 13],
+      [3, 8, 1700, 10, 8],
+      [1, 200, 50, 24, 62],
+      [1, 200, 50, 11, 34],
     ]
   ) {
     for (const relaxed of [true, false]) {

@@ -6,13 +6,14 @@
  * Filters are transformed once, U = G g Gᵀ. Then, for a band of each image that fits into the second-level cache: inputs
  * are transformed, V = Bᵀ d B, sixteen matrix products M = U V follow, one for each place in a tile, and outputs are
  * transformed back, Aᵀ M A. A vector holds four tiles, two by two, which is 4 × 4 outputs; where the size is no multiple of
- * four, the last tiles overlap those before.
+ * four, the last tiles overlap those before. Of many filters, a block that the second-level cache holds meets all bands before
+ * the next.
  *
  * Sums are as exact as those of a matrix product over patches, or better, since their chains are shorter by a factor of nine.
  * But an infinite input makes the outputs near it NaN.
  */
 import type { FunctionBuilder, FunctionReference, Local, ModuleBuilder } from "./assembler.ts";
-import { emitBySize, emitPanelStart } from "./gemm_context.ts";
+import { emitBySize, emitPanelStart, emitSizes } from "./gemm_context.ts";
 import { gemmDescriptor } from "./gemm_descriptor.ts";
 import { outerMicrokernel } from "./gemm_micro.ts";
 import {
@@ -22,7 +23,7 @@ import {
   type Numeric,
   numericOf,
 } from "./gemm_numeric.ts";
-import { type GemmShape, sizesOf } from "./gemm_shape.ts";
+import type { GemmShape } from "./gemm_shape.ts";
 import { inputTransform, outputTransform } from "./winograd_transforms.ts";
 import { filterGradientPhase } from "./winograd_gradient.ts";
 import {
@@ -86,7 +87,40 @@ function filterTransform(
   });
 }
 
-/** The phase that transforms all filters; a task does one panel of rows. U: [16][panel][channel][row]. */
+/** Emits the transforms of the filters of a range of panels. U: [16][panel][channel][row], from the given row on. */
+function emitFilters(
+  f: FunctionBuilder,
+  transform: FunctionReference,
+  { channels, rows }: WinogradPlan,
+  { descriptor, begin, end, destination }: Record<
+    "descriptor" | "begin" | "end" | "destination",
+    Local
+  >,
+): void {
+  const [panel, row, channel, first, base, source, table, target] = f.locals("i32", 8);
+  emitPanelStart(f, rows, begin, first);
+  emitFor(f, panel, () => f.get(begin), () => f.get(end), () => {
+    emitPanelStart(f, rows, panel, row);
+    f.get(row).get(first).op("i32.sub").i32(4 * channels).op("i32.mul");
+    f.get(destination).op("i32.add").set(base);
+    emitBySize(f, rows, panel, (size) => {
+      for (let i = 0; i < size; i++) {
+        f.get(descriptor).load("i32.load", 4 * gemmDescriptor.aRows);
+        f.get(row).i32(2).op("i32.shl").op("i32.add").load("i32.load", 4 * i);
+        f.get(descriptor).load("i32.load", 4 * gemmDescriptor.a).op("i32.add").set(source);
+        f.get(descriptor).load("i32.load", 4 * gemmDescriptor.aColumns).set(table);
+        f.get(base).i32(4 * i).op("i32.add").set(target);
+        emitFor(f, channel, () => f.i32(0), () => f.i32(channels), () => {
+          f.get(source).get(table).get(target).call(transform);
+          emitIncrement(f, table, 36);
+          emitIncrement(f, target, 4 * size);
+        });
+      }
+    });
+  });
+}
+
+/** The phase that transforms all filters; a task does one panel of rows. */
 function filterPhase(
   module: ModuleBuilder,
   cache: FunctionCache,
@@ -96,27 +130,12 @@ function filterPhase(
   const { channels, rows } = plan;
   const transform = filterTransform(module, cache, plan.filterBytes);
   return module.addFunction(`${name} filters`, ["i32", "i32", "i32", "i32"], [], (f) => {
-    const [panel, row, channel, base, source, table, destination] = f.locals("i32", 7);
-    const descriptor = f.parameter(0);
-    emitFor(f, panel, () => f.get(f.parameter(2)), () => f.get(f.parameter(3)), () => {
-      emitPanelStart(f, rows, panel, row);
-      f.get(descriptor).load("i32.load", 4 * gemmDescriptor.workspace);
-      f.get(row).i32(4 * channels).op("i32.mul").op("i32.add").set(base);
-      emitBySize(f, rows, panel, (size) => {
-        for (let i = 0; i < size; i++) {
-          f.get(descriptor).load("i32.load", 4 * gemmDescriptor.aRows);
-          f.get(row).i32(2).op("i32.shl").op("i32.add").load("i32.load", 4 * i);
-          f.get(descriptor).load("i32.load", 4 * gemmDescriptor.a).op("i32.add").set(source);
-          f.get(descriptor).load("i32.load", 4 * gemmDescriptor.aColumns).set(table);
-          f.get(base).i32(4 * i).op("i32.add").set(destination);
-          emitFor(f, channel, () => f.i32(0), () => f.i32(channels), () => {
-            f.get(source).get(table).get(destination).call(transform);
-            emitIncrement(f, table, 36);
-            emitIncrement(f, destination, 4 * size);
-          });
-        }
-      });
-    });
+    const [descriptor, begin, end] = [0, 2, 3].map((i) => f.parameter(i));
+    const [row, destination] = f.locals("i32", 2);
+    emitPanelStart(f, rows, begin, row);
+    f.get(descriptor).load("i32.load", 4 * gemmDescriptor.workspace);
+    f.get(row).i32(4 * channels).op("i32.mul").op("i32.add").set(destination);
+    emitFilters(f, transform, plan, { descriptor, begin, end, destination });
   }, { export: true });
 }
 
@@ -149,14 +168,14 @@ function emitGroups(
   });
 }
 
-/** Emits the sixteen products of a band: M = U V, panel by panel. */
+/** Emits the sixteen products of a band with a block of filters: M = U V, panel by panel. */
 function emitProducts(
   f: FunctionBuilder,
   module: ModuleBuilder,
   cache: FunctionCache,
   numeric: Numeric,
   plan: WinogradPlan,
-  places: { filters: Local; inputs: Local; outputs: Local; vectors: Local },
+  places: Record<"filters" | "begin" | "end" | "inputs" | "outputs" | "vectors", Local>,
 ): void {
   const { channels, rows } = plan;
   const [place, column, columns, left, right, filters, inputs, tile, panels] = f.locals(
@@ -169,10 +188,10 @@ function emitProducts(
   f.get(places.outputs).set(panels);
   emitFor(f, place, () => f.i32(0), () => f.i32(16), () => {
     f.get(inputs).set(right);
-    f.get(panels).set(tile);
     emitFor(f, column, () => f.i32(0), () => f.get(columns), () => {
       f.get(filters).set(left);
-      for (const [size, count] of sizesOf(rows)) {
+      f.get(column).i32(32 * plan.blockRows).op("i32.mul").get(panels).op("i32.add").set(tile);
+      emitSizes(f, rows, places.begin, places.end, (size, count) => {
         const kernel = outerMicrokernel(module, cache, numeric, {
           rows: size,
           vectors: 2,
@@ -180,11 +199,13 @@ function emitProducts(
           b: "packed",
           output: "tile",
         });
-        f.get(left).i32(4 * channels * size).i32(count).get(right).i32(channels);
+        const advance = (to: Local, bytes: number) =>
+          f.get(count).i32(bytes).op("i32.mul").get(to).op("i32.add").set(to);
+        f.get(left).i32(4 * channels * size).get(count).get(right).i32(channels);
         f.get(tile).i32(1).i32(32 * size).call(kernel);
-        emitIncrement(f, left, 4 * channels * size * count);
-        emitIncrement(f, tile, 32 * size * count);
-      }
+        advance(left, 4 * channels * size);
+        advance(tile, 32 * size);
+      });
       emitIncrement(f, right, 32 * channels);
     });
     emitIncrement(f, filters, plan.filterBytes);
@@ -193,7 +214,7 @@ function emitProducts(
   });
 }
 
-/** The phase that computes a band of an image in each task. */
+/** The phase that computes a band of an image with a block of filters, or all bands with a block, in each task. */
 function bandPhase(
   module: ModuleBuilder,
   cache: FunctionCache,
@@ -202,7 +223,7 @@ function bandPhase(
   plan: WinogradPlan,
 ): FunctionReference {
   const numeric = numericOf(shape.dtype, shape.relaxed);
-  const { bands, groupRows, groupsInBand, channels, outputs } = plan;
+  const { bands, groupRows, groupsInBand, channels, rows, rowBlocks, blockRows } = plan;
   const input = inputTransform(module, cache, { rowBytes: plan.rowBytes, stride: plan.inputBytes });
   const output = outputTransform(module, cache, {
     rowBytes: plan.outputRowBytes,
@@ -210,54 +231,85 @@ function bandPhase(
   });
   return module.addFunction(name, ["i32", "i32", "i32", "i32"], [], (f) => {
     const [descriptor, scratch] = [f.parameter(0), f.parameter(1)];
-    const [task, image, begin, end, table, vector, offset, base, filters, products] = f.locals(
+    const [task, block, unit, unitEnd, image, begin, end, table, vector, offset, base] = f.locals(
       "i32",
-      10,
+      11,
     );
+    const [filters, products, panelBegin, panelEnd, rowBegin, rowEnd] = f.locals("i32", 6);
     const entry = (index: number) => f.get(descriptor).load("i32.load", 4 * index);
     const groups = { image, begin, end, table, vector, offset };
-    /** Pushes where the present vector stands in panels of `rows` rows. */
-    const slot = (rows: number) => {
-      f.get(vector).i32(1).op("i32.shr_u").i32(32 * rows).op("i32.mul");
+    /** Pushes where the present vector stands in panels of so many rows. */
+    const slot = (size: number) => {
+      f.get(vector).i32(1).op("i32.shr_u").i32(32 * size).op("i32.mul");
       f.get(vector).i32(1).op("i32.and").i32(4).op("i32.shl").op("i32.add");
     };
-    entry(gemmDescriptor.workspace);
-    f.set(filters);
+    const units = plan.images * bands;
+    const panelAt = (plus: number, to: Local) => {
+      f.get(block).i32(plus).op("i32.add").i32(rows.panels).op("i32.mul");
+      f.i32(rowBlocks).op("i32.div_u").set(to);
+    };
     f.get(scratch).i32(16 * plan.inputBytes).op("i32.add").set(products);
     emitFor(f, task, () => f.get(f.parameter(2)), () => f.get(f.parameter(3)), () => {
-      f.get(task).i32(bands).op("i32.div_u").set(image);
-      f.get(task).i32(bands).op("i32.rem_u").tee(begin).i32(bands - 1).op("i32.eq").if_(
-        () => f.i32(groupRows).set(end),
-        () => f.get(begin).i32(1).op("i32.add").i32(groupsInBand).op("i32.mul").set(end),
-      );
-      f.get(begin).i32(groupsInBand).op("i32.mul").set(begin);
-      entry(gemmDescriptor.bColumns);
-      f.set(table);
-      entry(gemmDescriptor.b);
-      f.set(base);
-      emitGroups(f, plan, groups, () => {
-        f.get(base).get(offset).op("i32.add");
-        entry(gemmDescriptor.bRows);
-        f.i32(channels).get(scratch);
-        slot(channels);
-        f.op("i32.add").call(input);
-      });
-      emitProducts(f, module, cache, numeric, plan, {
-        filters,
-        inputs: scratch,
-        outputs: products,
-        vectors: vector,
-      });
-      entry(gemmDescriptor.cColumns);
-      f.set(table);
-      entry(gemmDescriptor.c);
-      f.set(base);
-      emitGroups(f, plan, groups, () => {
-        f.get(base).get(offset).op("i32.add");
-        entry(gemmDescriptor.cRows);
-        f.i32(outputs).get(products);
-        slot(outputs);
-        f.op("i32.add").call(output);
+      f.get(task).i32(plan.ownFilters ? 1 : units).op("i32.div_u").set(block);
+      panelAt(0, panelBegin);
+      panelAt(1, panelEnd);
+      emitPanelStart(f, rows, panelBegin, rowBegin);
+      emitPanelStart(f, rows, panelEnd, rowEnd);
+      if (plan.ownFilters) {
+        f.get(products).i32(16 * plan.outputBytes).op("i32.add").set(filters);
+        emitFilters(f, filterTransform(module, cache, plan.filterBytes), plan, {
+          descriptor,
+          begin: panelBegin,
+          end: panelEnd,
+          destination: filters,
+        });
+        f.i32(0).set(unit);
+        f.i32(units).set(unitEnd);
+      } else {
+        entry(gemmDescriptor.workspace);
+        f.get(rowBegin).i32(4 * channels).op("i32.mul").op("i32.add").set(filters);
+        f.get(task).i32(units).op("i32.rem_u").tee(unit).i32(1).op("i32.add").set(unitEnd);
+      }
+      f.loop((next) => {
+        f.get(unit).i32(bands).op("i32.div_u").set(image);
+        f.get(unit).i32(bands).op("i32.rem_u").tee(begin).i32(bands - 1).op("i32.eq").if_(
+          () => f.i32(groupRows).set(end),
+          () => f.get(begin).i32(1).op("i32.add").i32(groupsInBand).op("i32.mul").set(end),
+        );
+        f.get(begin).i32(groupsInBand).op("i32.mul").set(begin);
+        entry(gemmDescriptor.bColumns);
+        f.set(table);
+        entry(gemmDescriptor.b);
+        f.set(base);
+        emitGroups(f, plan, groups, () => {
+          f.get(base).get(offset).op("i32.add");
+          entry(gemmDescriptor.bRows);
+          f.i32(channels).get(scratch);
+          slot(channels);
+          f.op("i32.add").call(input);
+        });
+        emitProducts(f, module, cache, numeric, plan, {
+          filters,
+          begin: panelBegin,
+          end: panelEnd,
+          inputs: scratch,
+          outputs: products,
+          vectors: vector,
+        });
+        entry(gemmDescriptor.cColumns);
+        f.set(table);
+        entry(gemmDescriptor.c);
+        f.set(base);
+        emitGroups(f, plan, groups, () => {
+          f.get(base).get(offset).op("i32.add");
+          entry(gemmDescriptor.cRows);
+          f.get(rowBegin).i32(2).op("i32.shl").op("i32.add");
+          f.get(rowEnd).get(rowBegin).op("i32.sub").get(products);
+          slot(blockRows);
+          f.op("i32.add").call(output);
+        });
+        emitIncrement(f, unit, 1);
+        f.get(unit).get(unitEnd).op("i32.lt_u").brIf(next);
       });
     });
   }, { export: true });
@@ -277,13 +329,18 @@ export function emitWinograd(
 } | null {
   const plan = planWinograd(shape);
   if (plan !== null) {
+    const { ownFilters, rowBlocks, images, bands, rows } = plan;
+    const phases = [{
+      run: bandPhase(module, cache, name, shape, plan),
+      tasks: rowBlocks * (ownFilters ? 1 : images * bands),
+    }];
+    if (!ownFilters) {
+      phases.unshift({ run: filterPhase(module, cache, name, plan), tasks: rows.panels });
+    }
     return {
-      phases: [
-        { run: filterPhase(module, cache, name, plan), tasks: plan.rows.panels },
-        { run: bandPhase(module, cache, name, shape, plan), tasks: plan.images * plan.bands },
-      ],
-      scratchBytes: 16 * (plan.inputBytes + plan.outputBytes),
-      workspaceBytes: 16 * plan.filterBytes,
+      phases,
+      scratchBytes: 16 * (plan.inputBytes + plan.outputBytes + (ownFilters ? plan.filterBytes : 0)),
+      workspaceBytes: ownFilters ? 0 : 16 * plan.filterBytes,
       plan,
     };
   }

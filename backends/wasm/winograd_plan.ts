@@ -9,6 +9,11 @@ export interface WinogradPlan {
   readonly outputs: number;
   /** Output channels in panels of the microkernel's rows. */
   readonly rows: Split;
+  /** Blocks of panels whose filters the second-level cache holds, and rows of the largest. */
+  readonly rowBlocks: number;
+  readonly blockRows: number;
+  /** Whether a task transforms the filters of its block itself, and computes all bands with them. */
+  readonly ownFilters: boolean;
   /** Size of the outputs, and how many groups of 4 × 4 cover it. */
   readonly height: number;
   readonly width: number;
@@ -32,11 +37,17 @@ export interface WinogradPlan {
 const leastChannels = 8;
 /** Outputs of a channel below which transforming the filters takes longer than it saves. */
 const leastPositions = 128;
-/** Bytes of a band's V and M, which the second-level cache holds. */
+/** Bytes of a band's V and M, which the second-level cache holds; at most so many, and so many with the smallest blocks of filters. */
 const bandBytes = 384 * 1024;
 const mostBandBytes = 1024 * 1024;
-/** Elements of a filter, without its windows: beyond, U does not fit into the second-level cache. */
-const mostFilters = 1 << 14;
+const mostOfLeastBytes = 1280 * 1024;
+/** Bytes of U that a band meets at once, and the fewest output channels for which a band is transformed. */
+const filterBlockBytes = 512 * 1024;
+const leastBlockRows = 48;
+/** Blocks that are enough for threads to take, so that each can transform its own filters. */
+const manyBlocks = 16;
+/** Most bytes of U that all threads share. */
+const mostFilterBytes = 1 << 26;
 /** Computed outputs over wanted ones. */
 const mostWaste = 1.4;
 
@@ -48,6 +59,34 @@ function spread(bytes: number): number {
   return 64 * (Math.ceil(bytes / 64) | 1);
 }
 
+/** Blocks of filters and bands of groups that fit into the second-level cache together, or null. */
+function cutIntoBands(
+  channels: number,
+  rows: Split,
+  height: number,
+  groupColumns: number,
+): Pick<WinogradPlan, "rowBlocks" | "blockRows" | "groupsInBand" | "bands" | "panels"> | null {
+  const groupRows = Math.ceil(height / 4);
+  const rowsInCache = Math.max(leastBlockRows, Math.floor(filterBlockBytes / (64 * channels)));
+  for (let rowBlocks = Math.ceil(rows.size / rowsInCache); rowBlocks <= rows.panels; rowBlocks++) {
+    const blockRows = Math.min(rows.size, Math.ceil(rows.panels / rowBlocks) * rows.largest);
+    const rowOfGroups = 256 * (channels + blockRows) * groupColumns;
+    const least = blockRows <= leastBlockRows;
+    const wanted = Math.min(groupRows, Math.max(2, Math.floor(bandBytes / rowOfGroups)));
+    for (const groupsInBand of least ? [wanted, 1] : [wanted]) {
+      // Where the last two rows of groups overlap, one task has to do both.
+      const joined = groupsInBand === 1 && groupRows > 1 && height % 4 !== 0 ? 1 : 0;
+      const bands = Math.floor(groupRows / groupsInBand) - joined;
+      const largest = groupRows - (bands - 1) * groupsInBand;
+      if (largest * rowOfGroups > (least ? mostOfLeastBytes : mostBandBytes)) continue;
+      const panels = Math.ceil(largest * groupColumns / 2);
+      return { rowBlocks, blockRows, groupsInBand, bands, panels };
+    }
+    if (least) break;
+  }
+  return null;
+}
+
 /** The plan of a convolution, or null where matrix products over its patches are faster. */
 export function planWinograd(shape: GemmShape): WinogradPlan | null {
   const { window, dtype, batch, m: outputs } = shape;
@@ -55,34 +94,32 @@ export function planWinograd(shape: GemmShape): WinogradPlan | null {
     return null;
   }
   const { images, channels, height, width, rowBytes, outputRowBytes } = window;
-  if (Math.min(channels, outputs) < leastChannels || channels * outputs > mostFilters) return null;
+  if (Math.min(channels, outputs) < leastChannels) return null;
   if (Math.min(height, width) < 4 || images * height * width < leastPositions) return null;
   const groupRows = Math.ceil(height / 4);
   const groupColumns = Math.ceil(width / 4);
   if (16 * groupRows * groupColumns > mostWaste * height * width) return null;
-  // The last two rows of groups may overlap, so that one task has to do both.
-  const rowOfGroups = 256 * (channels + outputs) * groupColumns;
-  const groupsInBand = Math.min(groupRows, Math.max(2, Math.floor(bandBytes / rowOfGroups)));
-  const bands = Math.floor(groupRows / groupsInBand);
-  const largest = groupRows - (bands - 1) * groupsInBand;
-  if (largest * rowOfGroups > mostBandBytes) return null;
-  const panels = Math.ceil(largest * groupColumns / 2);
+  const rows = balancedSplit(outputs, shape.relaxed ? 6 : 5);
+  const cut = cutIntoBands(channels, rows, height, groupColumns);
+  if (cut === null) return null;
+  const ownFilters = cut.rowBlocks >= manyBlocks;
+  if (!ownFilters && 64 * channels * outputs > mostFilterBytes) return null;
+  const { blockRows, panels } = cut;
   return {
     kind: "winograd",
     images,
     channels,
     outputs,
-    rows: balancedSplit(outputs, shape.relaxed ? 6 : 5),
+    rows,
+    ...cut,
+    ownFilters,
     height,
     width,
     groupRows,
     groupColumns,
-    groupsInBand,
-    bands,
-    panels,
-    filterBytes: 4 * channels * outputs,
+    filterBytes: spread(4 * channels * (ownFilters ? blockRows : outputs)),
     inputBytes: spread(32 * channels * panels),
-    outputBytes: spread(32 * outputs * panels),
+    outputBytes: spread(32 * blockRows * panels),
     rowBytes,
     outputRowBytes,
   };
