@@ -434,6 +434,38 @@ Deno.test("loop kernels: large reductions of every kind, in one phase and in two
   }
 });
 
+Deno.test("loop kernels: sums down columns, in pieces of any length, with what is left", () => {
+  const random = new Random(28);
+  for (const dtype of ["float32", "float64", "int32"] as const) {
+    // Pieces of 32 to 64 rows, four at a time: with and without a shorter piece and single rows, for one matrix and for several.
+    for (
+      const [matrices, rows, columns] of [[1, 64, 1100], [1, 4099, 33], [3, 517, 70], [1, 2048, 64]]
+    ) {
+      const strides = [rows * columns, 1, columns];
+      const kernel = reduction("sum", dtype, [matrices, columns, rows], 2, strides);
+      const values = Array.from(
+        { length: matrices * rows * columns },
+        () => dtype === "int32" ? random.below(2000) - 1000 : Math.fround(random.next() - 0.5),
+      );
+      const contents = [values, new Array(matrices * columns).fill(9)];
+      const expected = contents.map((buffer) => [...buffer]);
+      interpret(kernel, expected);
+      const buffers = buffersOf([dtype, dtype], contents);
+      const actual = runKernel(kernel, buffers, contents, randomSplit(random))[1];
+      assertEquals(runKernel(kernel, buffers, contents)[1], actual);
+      const scale = { float32: 1e-5, float64: 1e-14, int32: 0 }[dtype];
+      actual.forEach((value, i) =>
+        assert(
+          agree(value, expected[1][i], scale),
+          `${dtype} [${matrices}, ${rows}, ${columns}] ${i}: got ${value}, expected ${
+            expected[1][i]
+          }`,
+        )
+      );
+    }
+  }
+});
+
 Deno.test("loop kernels: extremes keep NaN and the signs of zeros, wherever they stand", () => {
   const random = new Random(18);
   const few = [-0, 0, -1, -Infinity, NaN, 2 ** -149, -(2 ** -149), 1, Infinity];

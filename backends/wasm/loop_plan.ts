@@ -81,6 +81,8 @@ export interface GivenPlan {
   readonly vector?: number;
   readonly turned?: number;
   readonly rows?: number;
+  /** Whether each index of the prefix is a task, all that must not be split counting as one. */
+  readonly single?: boolean;
 }
 
 /** Chooses the plan. */
@@ -88,7 +90,7 @@ export function planLoop(
   kernel: LoopKernel,
   nodes: readonly (Instruction | null)[],
   bodyNodes: readonly number[],
-  { vector: forced, turned, rows }: GivenPlan = {},
+  { vector: forced, turned, rows, single = false }: GivenPlan = {},
 ): LoopPlan {
   const lanes: LaneCount =
     nodes.some((node, i) =>
@@ -146,6 +148,10 @@ export function planLoop(
   } else if (kind !== "inner" && across === null && row >= 2 * taskWork && size > lanes * unroll) {
     const step = lanes * unroll;
     chunk = Math.min(size, Math.ceil(taskWork / perElement / step) * step);
+  }
+  if (single) {
+    grain = product(prefix.filter((d) => overlapping.has(d)).map((d) => dims[d]));
+    chunk = size;
   }
   if (rows !== undefined) {
     grain = rows * product(prefix.slice(1).map((d) => dims[d]));
