@@ -308,7 +308,10 @@ Deno.test("--explain prints a row for each parameter, and what the whole takes",
   const { status, stdout, stderr } = await call(...args);
   assertEquals([status, stderr], [0, ""]);
   const lines = stdout.split("\n");
-  assertMatch(lines[0], /^parameter +shape +uses +Jacobian contraction .* predicted .*measured$/);
+  assertMatch(
+    lines[0],
+    /^parameter +shape +uses +Jacobian contraction .* alone: memory +predicted +measured$/,
+  );
   const names = ["1.weight", "1.bias", "3.weight", "3.bias", "5.weight", "5.bias"];
   assertEquals(lines.slice(1, 7).map((line) => line.split(" ")[0]), names);
   assertMatch(

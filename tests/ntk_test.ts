@@ -510,7 +510,13 @@ Deno.test("an explanation has a row for each parameter, and what it chose is wha
     assertEquals(explanation.method, report!.method);
     assertEquals(bytes, report!.tiles.bytes);
     assertEquals(parameters.length, 4);
-    for (const { operations, uses, measuredSeconds } of parameters) {
+    for (const { name, method, operations, uses, bytes, measuredSeconds } of parameters) {
+      await empiricalNtk(f, params, x1, x2, {
+        method,
+        parameters: [name],
+        onReport: (given) => report = given,
+      });
+      assertEquals(bytes, report!.tiles.bytes);
       assertEquals(uses, 1);
       assert(methods.every((name) => Number.isFinite(operations[name])));
       assert(measuredSeconds! > 0);

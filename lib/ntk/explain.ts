@@ -17,9 +17,15 @@ import { megabytes } from "./tiles.ts";
 
 /** One row of an explanation. */
 export interface ExplainedParameter extends ParameterShare {
-  /** Expected seconds of its share alone, without the passes through the network. */
+  /** Seconds that its share by itself is expected to take, with the passes through the network that it needs. */
   readonly predictedSeconds: number;
-  /** Seconds that its share took by itself, warm, with the passes that it needs; where measuring was asked for. */
+  /**
+   * Bytes that the program of its share alone needs beside parameters and examples: the most that intermediate results, those
+   * of the passes included, hold at once, and the share itself; where the backend knows, and if computed in one piece. It is
+   * what `tiles.bytes` in a report would be with this parameter only.
+   */
+  readonly bytes: number;
+  /** Seconds that this took, warm; where measuring was asked for. */
   readonly measuredSeconds?: number;
 }
 
@@ -93,8 +99,9 @@ function describe(explanation: NtkExplanation): string {
     "uses",
     ...columns.map(([, title]) => title),
     "method",
+    "alone: memory",
     "predicted",
-    ...(measured ? ["alone, measured"] : []),
+    ...(measured ? ["measured"] : []),
   ];
   const rows = parameters.map((p) => [
     p.name,
@@ -102,6 +109,7 @@ function describe(explanation: NtkExplanation): string {
     String(p.uses),
     ...columns.map(([method]) => operationsAsText(p.operations[method])),
     p.method + (p.unstructured === null ? "" : " *"),
+    megabytes(p.bytes),
     secondsAsText(p.predictedSeconds),
     ...(measured ? [secondsAsText(p.measuredSeconds)] : []),
   ]);
@@ -125,11 +133,13 @@ function describe(explanation: NtkExplanation): string {
 
 /**
  * Explains how `empiricalNtk` would compute a kernel: for every parameter what each method costs, which is taken, and the
- * expected time and memory. Arguments are those of `empiricalNtk`. Costs are counted on the network's graph and on the
- * contractions that would run, as floating point operations of a matrix product that take as long; Jacobian contraction
- * is counted as the paper defines it, with the Jacobian made before it is contracted (the compiler finds some of its
- * structure by itself). Times follow from rates of this machine: measured once, and kept for later processes in the user's
- * cache folder, or the one that the variable `TANGENTS_CACHE` names, where this process may write there without being asked.
+ * time and memory that its share is expected to need. Arguments are those of `empiricalNtk`. Costs are counted on the
+ * network's graph and on the contractions that would run, as floating point operations of a matrix product that take as long;
+ * Jacobian contraction is counted as the paper defines it, with the Jacobian made before it is contracted (the compiler finds
+ * some of its structure by itself). A parameter's memory and times are those of its share by itself, with the passes through
+ * the network that it needs, so that they add up to more than the whole. Times follow from rates of this machine: measured
+ * once, and kept for later processes in the user's cache folder, or the one that the variable `TANGENTS_CACHE` names, where
+ * this process may write there without being asked.
  *
  * The network's result must be one tensor. Throws what `empiricalNtk` throws for arguments that do not fit.
  *
@@ -181,11 +191,14 @@ export async function explainNtk<Params, X>(
   };
   const rows: ExplainedParameter[] = [];
   for (const [i, share] of plan.shares.entries()) {
-    const cost = share.operations[share.method];
+    const alone = withParameters(problem, [i]);
+    const kernel = withOutputShape(kernelBy(alone, [share.method]), problem.form);
+    const { bytes } = await prepareAll([kernel], backend);
     const measuredSeconds = await timeOf([i]);
     rows.push({
       ...share,
-      predictedSeconds: cost / rate,
+      predictedSeconds: expectedSeconds(alone, [share.method], rates),
+      bytes,
       ...(measuredSeconds === undefined ? {} : { measuredSeconds }),
     });
   }
