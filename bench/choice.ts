@@ -1,12 +1,9 @@
 /**
  * Measures whether "auto" takes the fastest method: all of them in turn, for networks and sizes between which the best differs.
  *
- * Run with: deno run -A bench/choice.ts [--threads N] [--filter TEXT] [--rounds N]
- *
  * @module
  */
 
-import { parseArgs } from "@std/cli";
 import { createWasmBackend } from "../backends/wasm/mod.ts";
 import { realizeAll } from "../lib/core/realize.ts";
 import { methodNames } from "../lib/ntk/methods.ts";
@@ -31,10 +28,10 @@ export interface ChoiceReport {
 
 const names = ["auto", ...methodNames] as const;
 
-async function measureProblem(
-  { name, compute, make }: ChoiceProblem,
-  rounds: number,
-): Promise<ChoiceRow> {
+/** Each times all methods once, several runs of each. */
+const rounds = 8;
+
+async function measureProblem({ name, compute, make }: ChoiceProblem): Promise<ChoiceRow> {
   const { f, params, x1, x2 } = make();
   await realizeAll([...Object.values(params), x1, x2]);
   let chosen = "";
@@ -65,17 +62,13 @@ async function measureProblem(
 }
 
 /** Measures all problems whose names contain the filter. */
-export async function measureChoice(
-  threads: number,
-  filter: string,
-  rounds: number,
-): Promise<ChoiceReport> {
+export async function measureChoice(threads: number, filter: string): Promise<ChoiceReport> {
   const backend = createWasmBackend({ threads });
   backend.startThreads();
   await setBackend(backend);
   const rows: ChoiceRow[] = [];
   for (const problem of choiceProblems) {
-    if (problem.name.includes(filter)) rows.push(await measureProblem(problem, rounds));
+    if (problem.name.includes(filter)) rows.push(await measureProblem(problem));
   }
   backend.stopThreads();
   return { threads, rows };
@@ -113,16 +106,4 @@ export function printChoice({ threads, rows }: ChoiceReport): string {
       ratio(worst)
     }; faster than every single method in ${ratios.filter((x) => x < 1).length} of ${rows.length}.`,
   ].join("\n\n");
-}
-
-if (import.meta.main) {
-  const options = parseArgs(Deno.args, {
-    string: ["threads", "filter", "rounds"],
-    default: { threads: "2", filter: "", rounds: "8" },
-  });
-  console.log(
-    printChoice(
-      await measureChoice(Number(options.threads), options.filter, Number(options.rounds)),
-    ),
-  );
 }
