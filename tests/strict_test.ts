@@ -4,6 +4,11 @@
  * WebAssembly fixes the result of every instruction but for the bits of NaN and the relaxed vector instructions, so a module
  * without these computes the same everywhere. After a change of the order of sums that is meant:
  * `deno test -A tests/strict_test.ts -- --update`.
+ *
+ * The record is from an x86-64 processor (AMD Zen 4). ARM code gives the same bits, run by QEMU's emulation (7.2), as does x86-64
+ * without AVX and FMA. To repeat it, with Debian's qemu-user-static, Deno's build for ARM from `npm pack @deno/linux-arm64-glibc`,
+ * and libc6, libgcc-s1 and libstdc++6 for arm64 unpacked (`dpkg -x`) into a folder ROOT; it takes about a quarter of an hour:
+ * `qemu-aarch64-static -L ROOT package/deno test -A --no-check --filter golden tests/strict_test.ts`.
  */
 import { assert, assertEquals, assertGreater } from "@std/assert";
 import { compileModule } from "../backends/wasm/compile.ts";
