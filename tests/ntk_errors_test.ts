@@ -4,6 +4,7 @@ import {
   ArgumentError,
   DTypeError,
   empiricalNtk,
+  explainNtk,
   ShapeError,
   TangentsError,
   type Tensor,
@@ -35,11 +36,20 @@ const calls: Readonly<Record<string, readonly [unknown[], ErrorClass, string]>> 
     "empiricalNtk: params.deep[1]: expected a Tensor",
   ],
   "params are a Map": [[f, new Map(), x], TreeError, "empiricalNtk: params"],
-  "params are empty": [[f, {}, x], ArgumentError, "at least one floating point parameter"],
+  "params are empty": [
+    [f, {}, x],
+    ArgumentError,
+    "floating point parameter; params holds no tensors",
+  ],
   "params are integers": [
     [f, { w: ints }, x],
     ArgumentError,
-    "at least one floating point parameter; chosen were none of w",
+    "at least one floating point parameter; params holds only w int32",
+  ],
+  "params are one tensor of integers": [
+    [f, ints, x],
+    ArgumentError,
+    "at least one floating point parameter; params holds only int32",
   ],
   "x1 is missing": [[f, params], TreeError, "empiricalNtk: x1: expected a Tensor"],
   "x1 is an array of numbers": [
@@ -108,6 +118,7 @@ const calls: Readonly<Record<string, readonly [unknown[], ErrorClass, string]>> 
     "read inside vmap",
   ],
   "options are null": [[f, params, x, x, null], ArgumentError, "options must be an object"],
+  "options are an array": [[f, params, x, x, []], ArgumentError, "got an array"],
   "options are a string": [[f, params, x, x, "trace"], ArgumentError, "options must be an object"],
   "an unknown option": [
     [f, params, x, x, { Compute: "trace" }],
@@ -222,4 +233,20 @@ Deno.test("an error of the network itself comes through as it is", async () => {
     throw own;
   };
   assertEquals(await empiricalNtk(failing, params, x).catch((error) => error), own);
+});
+
+Deno.test("explainNtk refuses what it cannot explain", async () => {
+  const explain = explainNtk as (...args: unknown[]) => Promise<unknown>;
+  const tree = (p: typeof params, x: Tensor): Tensor[] => [f(p, x), x];
+  const refused: readonly (readonly [unknown[], string])[] = [
+    [[f, params, x, x, null], "explainNtk: options must be an object"],
+    [[f, params, x, { measure: true }], "explainNtk: the fourth argument is x2"],
+    [[f, params, x, x, { measure: "yes" }], "explainNtk: measure must be true or false, got yes"],
+    [[f, params, x, x, { measures: true }], "explainNtk: no option is called measures"],
+    [[tree, params, x], "explains the kernel of one output, and the network has 2"],
+    [[f, params, x, x, { crossOutputs: true }], "joined by crossOutputs"],
+  ];
+  for (const [args, message] of refused) {
+    await assertRejects(() => explain(...args), ArgumentError, message);
+  }
 });

@@ -7,12 +7,14 @@ import {
   einsum,
   empiricalNtk,
   ExamplesInteractError,
+  type IndependenceOptions,
   linearizeNetwork,
   ntkVectorProduct,
   ones,
   ShapeError,
   taylorExpand,
   type Tensor,
+  tensor,
   TreeError,
   verifyIndependence,
   vmap,
@@ -104,6 +106,17 @@ Deno.test("ntkVectorProduct refuses what does not fit", () => {
     () => ntkVectorProduct(network, params, x1, x2, { parameters: ["q"] }),
     ArgumentError,
     "ntkVectorProduct: no parameters named q",
+  );
+  const call = ntkVectorProduct as (...args: unknown[]) => unknown;
+  assertThrows(
+    () => call(network, params, x1, x2, { method: "auto" }),
+    ArgumentError,
+    "ntkVectorProduct: no option is called method; there are parameters",
+  );
+  assertThrows(
+    () => call(network, params, x1, { parameters: ["q"] }),
+    ArgumentError,
+    "ntkVectorProduct: the fourth argument is x2, and options were given",
   );
 });
 
@@ -209,4 +222,21 @@ Deno.test("independence of trees, and what is refused", async () => {
     ShapeError,
     "verifyIndependence: x: examples stand along the first axis",
   );
+  await assertRejects(
+    () => verifyIndependence(f, uniform(2), x, { tolerances: 1 } as IndependenceOptions),
+    ArgumentError,
+    "verifyIndependence: no option is called tolerances; there are tolerance",
+  );
+});
+
+Deno.test("NaN and infinities of one example are seen where they reach another", async () => {
+  const w = uniform(2);
+  for (const value of [NaN, Infinity]) {
+    const x = tensor([[1, 2], [value, 3], [4, 5]]).to("float64");
+    assertEquals(await verifyIndependence((w: Tensor, x: Tensor) => x.mul(w), w, x), 0);
+    await assertRejects(
+      () => verifyIndependence((w: Tensor, x: Tensor) => x.sub(x.mean(0)).mul(w), w, x),
+      ExamplesInteractError,
+    );
+  }
 });

@@ -11,7 +11,7 @@ import { type CheckTolerances, compareKernels, NtkMismatchError } from "./check.
 import { estimateError } from "./error_estimate.ts";
 import { execute } from "./execute.ts";
 import { methodNames, type NtkMethod } from "./methods.ts";
-import { checkOptions, looksLikeOptions, type NtkOptions } from "./options.ts";
+import { checkOptions, checkPlace, type NtkOptions, optionNames } from "./options.ts";
 import { type KernelProblems, kernelProblems, type NetworkFunction } from "./problem.ts";
 import type { NtkReport } from "./report.ts";
 import { chooseMethods } from "./plan.ts";
@@ -86,11 +86,7 @@ export async function empiricalNtk<Params, X>(
   x2?: X | null,
   options: NtkOptions & ResultOptions = {},
 ): Promise<unknown> {
-  if (looksLikeOptions(x2)) {
-    throw new ArgumentError(
-      "empiricalNtk: the fourth argument is x2, and options were given; write empiricalNtk(f, params, x1, null, options)",
-    );
-  }
+  checkPlace(x2, options, optionNames, "empiricalNtk");
   const checkedOptions = checkOptions(options);
   const { method: requested, outputs, parameters, results, memoryLimit, check, onReport } =
     checkedOptions;

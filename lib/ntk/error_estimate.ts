@@ -54,7 +54,9 @@ export interface KernelArguments<Params, X> {
 
 const largestOf = (data: ArrayLike<number>): number => {
   let largest = 0;
-  for (let i = 0; i < data.length; i++) largest = Math.max(largest, Math.abs(data[i]));
+  for (let i = 0; i < data.length; i++) {
+    if (Number.isFinite(data[i])) largest = Math.max(largest, Math.abs(data[i]));
+  }
   return largest;
 };
 

@@ -5,13 +5,14 @@
  */
 
 import { chooseBackend } from "../../backends/registry.ts";
+import { ArgumentError } from "../base/errors.ts";
 import { prepareAll } from "../core/realize.ts";
 import { withOutputShape } from "./compute.ts";
 import { execute } from "./execute.ts";
 import { kernelBy, type NtkMethod } from "./methods.ts";
-import { checkOptions, type NtkOptions } from "./options.ts";
+import { checkOptions, checkPlace, checkSwitch, type NtkOptions, optionNames } from "./options.ts";
 import { expectedSeconds, type ParameterShare, planKernel } from "./plan.ts";
-import { kernelProblem, type NetworkFunction, withParameters } from "./problem.ts";
+import { kernelProblems, type NetworkFunction, withParameters } from "./problem.ts";
 import { calibrate } from "./rates.ts";
 import { megabytes } from "./tiles.ts";
 
@@ -104,7 +105,8 @@ function describe(explanation: NtkExplanation): string {
     ...(measured ? ["measured"] : []),
   ];
   const rows = parameters.map((p) => [
-    p.name,
+    // A parameter that is the whole tree has no path in it.
+    p.name === "" ? "params" : p.name,
     `[${p.shape.join(", ")}]`,
     String(p.uses),
     ...columns.map(([method]) => operationsAsText(p.operations[method])),
@@ -160,9 +162,19 @@ export async function explainNtk<Params, X>(
   x2?: X | null,
   options: ExplainOptions = {},
 ): Promise<NtkExplanation> {
-  const { measure = false, ...rest } = options;
-  const { method, outputs, parameters, memoryLimit, backend: named } = checkOptions(rest);
-  const problem = kernelProblem(f, params, x1, x2 ?? x1, parameters, outputs);
+  checkPlace(x2, options, ["measure", ...optionNames], "explainNtk");
+  const { measure: given, ...rest } = options;
+  const measure = checkSwitch("measure", given, "explainNtk");
+  const { method, outputs, parameters, memoryLimit, results, backend: named } = checkOptions(rest);
+  const { problems } = kernelProblems(f, params, x1, x2 ?? x1, parameters, outputs);
+  if (problems.length > 1 || results.crossOutputs) {
+    throw new ArgumentError(
+      `explainNtk: explains the kernel of one output, and the network has ${problems.length}${
+        results.crossOutputs ? ", joined by crossOutputs" : ""
+      }; explain a function that returns one of them`,
+    );
+  }
+  const [problem] = problems;
   const { backend } = await chooseBackend(named, problem.dtype);
   const rates = await calibrate(backend, problem.dtype);
   const rate = rates.product;

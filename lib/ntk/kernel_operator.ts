@@ -10,6 +10,7 @@ import { jvp } from "../transforms/jvp.ts";
 import { vjp } from "../transforms/vjp.ts";
 import { vmap } from "../transforms/vmap.ts";
 import { checkLike } from "../transforms/walk.ts";
+import { checkPlace } from "./options.ts";
 import { checkNetwork, type NetworkFunction, type ParameterChoice } from "./problem.ts";
 
 /** Options of `ntkVectorProduct`. */
@@ -47,6 +48,7 @@ export function ntkVectorProduct<Params, X, Out = Tensor>(
   options: NtkVectorProductOptions = {},
 ): (v: Out) => Out {
   const where = "ntkVectorProduct";
+  checkPlace(x2, options, ["parameters"], where);
   const second = x2 ?? x1;
   const { withChosen, chosen } = checkNetwork(f, params, x1, second, options.parameters, where);
   const outputsOn = (x: X) => (values: readonly Tensor[]): Out =>

@@ -64,7 +64,8 @@ export interface CheckedOptions {
   readonly onReport: ((report: NtkReport) => void) | undefined;
 }
 
-const names = [
+/** Names of the options of `empiricalNtk`. */
+export const optionNames: readonly string[] = [
   "method",
   "compute",
   "traceAxes",
@@ -85,17 +86,24 @@ function isObject(value: unknown): value is object {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-function checkKeys(value: object, known: readonly string[], what: string): void {
+/** Throws an `ArgumentError` for an object with keys that mean nothing. */
+export function checkKeys(
+  value: object,
+  known: readonly string[],
+  what: string,
+  where = "empiricalNtk",
+): void {
   const unknown = Object.keys(value).filter((key) => !known.includes(key));
   if (unknown.length === 0) return;
   throw new ArgumentError(
-    `empiricalNtk: no ${what} is called ${unknown.join(", ")}; there are ${known.join(", ")}`,
+    `${where}: no ${what} is called ${unknown.join(", ")}; there are ${known.join(", ")}`,
   );
 }
 
-function checkSwitch(name: string, value: unknown): boolean {
+/** A value as true or false. Throws an `ArgumentError` for what is neither; false is the default. */
+export function checkSwitch(name: string, value: unknown, where = "empiricalNtk"): boolean {
   if (value === undefined || typeof value === "boolean") return value ?? false;
-  throw new ArgumentError(`empiricalNtk: ${name} must be true or false, got ${String(value)}`);
+  throw new ArgumentError(`${where}: ${name} must be true or false, got ${String(value)}`);
 }
 
 /** Bytes that a program may need where nothing else is said. */
@@ -152,7 +160,7 @@ function checkErrorEstimate(value: unknown): ErrorEstimateOptions | null {
 }
 
 /** Whether a value is meant as options and stands where x2 belongs: no tree of tensors holds such values. */
-export function looksLikeOptions(value: unknown): boolean {
+function looksLikeOptions(value: unknown, names: readonly string[]): boolean {
   return isObject(value) && Object.keys(value).every((key) => names.includes(key)) &&
     Object.values(value).some((v) =>
       typeof v !== "object" || v instanceof RegExp ||
@@ -160,14 +168,30 @@ export function looksLikeOptions(value: unknown): boolean {
     );
 }
 
-/** Throws an `ArgumentError` that names the option which is not what it should be. */
-export function checkOptions(options: NtkOptions & ResultOptions): CheckedOptions {
-  if (!isObject(options)) {
+/** Throws an `ArgumentError` where options stand in the place of x2, are no object, or have keys that mean nothing. */
+export function checkPlace(
+  x2: unknown,
+  options: unknown,
+  known: readonly string[],
+  where: string,
+): void {
+  if (looksLikeOptions(x2, known)) {
     throw new ArgumentError(
-      `empiricalNtk: options must be an object like { method: "auto" }, got ${String(options)}`,
+      `${where}: the fourth argument is x2, and options were given; write ${where}(f, params, x1, null, options)`,
     );
   }
-  checkKeys(options, names, "option");
+  if (!isObject(options)) {
+    throw new ArgumentError(
+      `${where}: options must be an object like { ${known[0]}: … }, got ${
+        Array.isArray(options) ? "an array" : String(options)
+      }`,
+    );
+  }
+  checkKeys(options, known, "option", where);
+}
+
+/** Throws an `ArgumentError` that names the option which is not what it should be. */
+export function checkOptions(options: NtkOptions & ResultOptions): CheckedOptions {
   const { onReport } = options;
   if (onReport !== undefined && typeof onReport !== "function") {
     throw new ArgumentError(`empiricalNtk: onReport must be a function, got ${typeof onReport}`);

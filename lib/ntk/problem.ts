@@ -111,7 +111,9 @@ function chooser(
   if (choice instanceof RegExp) return (name) => name.search(choice) >= 0;
   if (!Array.isArray(choice)) {
     throw new ArgumentError(
-      `${where}: parameters must be an array of names, a regular expression or a function`,
+      `${where}: parameters must be an array of names, a regular expression or a function, got ${typeof choice} ${
+        String(choice)
+      }`,
     );
   }
   const unknown = choice.filter((name) => !names.includes(name));
@@ -203,9 +205,12 @@ export function checkNetwork<Params, X>(
   const chosen = leaves.map((leaf, i) => isFloat(leaf.dtype) && isChosen(names[i]));
   const places = leaves.flatMap((_, i) => chosen[i] ? [i] : []);
   if (places.length === 0) {
+    const there = leaves.map(({ dtype }, i) => `${names[i]} ${dtype}`.trim()).join(", ");
     throw new ArgumentError(
-      `${where}: the kernel needs at least one floating point parameter; chosen were none of ${
-        names.join(", ") || "an empty tree"
+      `${where}: the kernel needs at least one floating point parameter; ${
+        leaves.some(({ dtype }) => isFloat(dtype))
+          ? `chosen were none of ${there}`
+          : `params holds ${there === "" ? "no tensors" : `only ${there}`}`
       }`,
     );
   }

@@ -11,6 +11,7 @@ import { concat, slice } from "../core/operations/shapes.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { flattenTree, leafPaths, treeMap } from "../core/tree.ts";
 import { checkFunction } from "../transforms/walk.ts";
+import { checkKeys } from "./options.ts";
 import { countExamples, type NetworkFunction } from "./problem.ts";
 
 /** The result for one example depends on the examples beside it, or on its place. */
@@ -95,6 +96,7 @@ export async function verifyIndependence<Params, X>(
   const double = [together, params, x].every((tree) =>
     flattenTree(tree, where).leaves.every(({ dtype }) => dtype !== "float32")
   );
+  checkKeys(options, ["tolerance"], "option", where);
   const { tolerance = double ? 1e-9 : 1e-4 } = options;
   if (!(typeof tolerance === "number" && tolerance >= 0)) {
     throw new ArgumentError(
@@ -120,8 +122,12 @@ export async function verifyIndependence<Params, X>(
     for (const [k, data] of found.entries()) {
       const size = data.length / 2;
       for (let i = 0; i < data.length; i++) {
-        const difference = Math.abs(data[i] - expected[k][n * size + i % size]);
-        if (difference > largestDifference) [worst, largestDifference] = [n, difference];
+        const [one, other] = [data[i], expected[k][n * size + i % size]];
+        if (Object.is(one, other)) continue;
+        const difference = Math.abs(one - other);
+        // NaN, or an infinity, in one of the two came from another example.
+        const distance = Number.isNaN(difference) ? Infinity : difference;
+        if (distance > largestDifference) [worst, largestDifference] = [n, distance];
       }
     }
   }
