@@ -170,6 +170,17 @@ function outputsOf(values: Partial<Record<string, string>>): OutputOptions {
   throw new UsageError(`--compute and --${flag} both say what to compute; give one of the two`);
 }
 
+/** The arguments with lists that begin with a negative number (`--trace-axes -2,-1`) in one piece with their flag. */
+function joinLists(args: readonly string[]): string[] {
+  const isFlag = (arg: string | undefined): boolean =>
+    arg === "--trace-axes" || arg === "--diagonal-axes";
+  return args.flatMap((arg, i) => {
+    if (isFlag(args[i - 1]) && /^-\d/.test(arg)) return [];
+    const value = args[i + 1];
+    return isFlag(arg) && value !== undefined && /^-\d/.test(value) ? [`${arg}=${value}`] : [arg];
+  });
+}
+
 type Values = Partial<Record<(typeof flags.string)[number], string>>;
 
 /** Every flag as given; a flag that takes a value has one, once. */
@@ -183,7 +194,7 @@ function parse(args: readonly string[]): {
     const given = args.find((arg) => arg.startsWith(`--${name}=`));
     if (given !== undefined) throw new UsageError(`${given}: --${name} takes no value`);
   }
-  const parsed = parseArgs([...args], {
+  const parsed = parseArgs(joinLists(args), {
     string: [...flags.string],
     boolean: [...flags.boolean],
     alias: { help: "h" },

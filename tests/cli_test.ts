@@ -456,6 +456,10 @@ const wrong: readonly (readonly [string, string])[] = [
   ["digits-mlp --x1 @/x.npy --trace-axes a", "--trace-axes a: expected axes of the output, separ"],
   ["digits-mlp --x1 @/x.npy --trace-axes 0,", "--trace-axes 0,: expected axes of the output"],
   ["digits-mlp --x1 @/x.npy --trace-axes 1", "--trace-axes: axes of one example's output: axis 1"],
+  [
+    "digits-mlp --x1 @/x.npy --trace-axes -2,-1",
+    "--trace-axes: axes of one example's output: axis -2",
+  ],
   ["digits-mlp --x1 @/x.npy --diagonal-axes -2", "--diagonal-axes: axes of one example's output"],
   ["digits-mlp --x1 @/x.npy --trace-axes 0 --compute full", "--compute and --trace-axes both say"],
   ["digits-mlp --x1 @/x.npy --normalize max", "--normalize max: expected one of sum, mean"],
