@@ -85,7 +85,7 @@ function find(name: BackendName): Backend | Promise<Backend> {
   if (known !== undefined) return known;
   if (!Object.hasOwn(makers, name)) {
     throw new ArgumentError(
-      `setBackend: no backend ${JSON.stringify(name)}; there are ${backendNames.join(", ")}`,
+      `no backend is called ${JSON.stringify(name)}; there are ${backendNames.join(", ")}`,
     );
   }
   const found = makers[name]();

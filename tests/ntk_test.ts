@@ -8,6 +8,7 @@ import {
   empiricalNtk,
   explainNtk,
   NtkMismatchError,
+  type NtkOptions,
   type NtkReport,
   setBackend,
   type Tensor,
@@ -16,6 +17,7 @@ import {
   zeros,
 } from "../mod.ts";
 import { explicitKernels } from "./helpers/explicit_kernel.ts";
+import { loadGolden, single } from "./helpers/golden.ts";
 import { smallNetworks, uniform } from "./helpers/small_networks.ts";
 
 const methods = [
@@ -465,6 +467,20 @@ Deno.test("a memory limit that nothing fits is an error that says how much is ne
     BackendError,
     " bytes, more than memoryLimit, 10 bytes; raise it",
   );
+});
+
+Deno.test("blocks are found where no dimension alone saves memory", async () => {
+  const { net, x1 } = await loadGolden("digits-mlp", "float32");
+  const compute = async (options: NtkOptions): Promise<Tensor> =>
+    await empiricalNtk(single(net), net.namedParameters(), x1, null, {
+      method: "ntk-vector-products",
+      ...options,
+    });
+  let report: NtkReport | undefined;
+  const memoryLimit = 100e3;
+  const parts = await compute({ memoryLimit, onReport: (given) => report = given });
+  assert(report!.tiles.count > 1 && report!.tiles.bytes <= memoryLimit);
+  assertKernel(parts, valuesOf(await compute({})), 1e-6, "in blocks");
 });
 
 Deno.test("a kernel that does not fit in one piece is compiled whole once", async () => {

@@ -181,8 +181,9 @@ async function fittingSizes(
     ? [["n1", "n2"], ["traced"], ["diagonal"], ["full"]]
     : dimensions.map((dimension) => [dimension]);
   let sizes = whole;
+  let least = bytes;
   while (bytes > limit) {
-    let best: { sizes: TileSizes; bytes: number; price: number } | null = null;
+    let best: { sizes: TileSizes; bytes: number; saves: boolean; price: number } | null = null;
     for (const cut of cuts) {
       if (sizes[cut[0]] <= 1) continue;
       const smaller: TileSizes = {
@@ -191,20 +192,23 @@ async function fittingSizes(
       };
       const { prepared } = await firstBlock(problem, build, smaller, backend);
       const saved = Math.log(bytes / prepared.bytes);
-      if (saved <= 0) continue;
-      const price = (Math.log(workOf(whole, smaller) / workOf(whole, sizes)) + 0.05) / saved;
-      if (best === null || price < best.price) {
-        best = { sizes: smaller, bytes: prepared.bytes, price };
+      const work = Math.log(workOf(whole, smaller) / workOf(whole, sizes)) + 0.05;
+      // Where no cut alone saves anything, it takes several: the one that costs the least memory is a step on the way.
+      const price = saved > 0 ? work / saved : work - saved;
+      const saves = saved > 0;
+      if (best === null || (saves === best.saves ? price < best.price : saves)) {
+        best = { sizes: smaller, bytes: prepared.bytes, saves, price };
       }
     }
     if (best === null) {
       throw new BackendError(
-        `empiricalNtk: the smallest block needs ${megabytes(bytes)}, more than memoryLimit, ${
+        `empiricalNtk: the smallest block needs ${megabytes(least)}, more than memoryLimit, ${
           megabytes(limit)
         }; raise it`,
       );
     }
     ({ sizes, bytes } = best);
+    least = Math.min(least, bytes);
   }
   return { sizes, bytes };
 }
