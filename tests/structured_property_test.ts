@@ -30,7 +30,7 @@ const draws = (maxLength: number): fc.Arbitrary<LayerDraw[]> =>
 
 /** Examples: how many on each side (none: x1 with itself), and the shape of the numbers of one. */
 const inputs = fc.record({
-  shape: fc.constantFrom([4], [3, 2], [2, 4], [2, 3, 2], [1, 3]),
+  shape: fc.constantFrom<number[][]>([4], [3, 2], [2, 4], [2, 3, 2], [1, 3]),
   n1: fc.integer({ min: 1, max: 3 }),
   n2: fc.integer({ min: 0, max: 2 }),
   seed: fc.nat(1000),
@@ -103,6 +103,20 @@ const scaleOf = (kernel: Tensor): number => Math.max(1e-3, largestOf(kernel.data
 const runs = Number(Deno.env.get("RUNS") ?? 24);
 const seed = Number(Deno.env.get("SEED") ?? 1);
 
+/** What failed once: norms of two numbers that are nearly the same. */
+const known: [LayerDraw[], { shape: number[]; n1: number; n2: number; seed: number }, number][] = [
+  [
+    [{ layer: 7, seed: 10 }, { layer: 0, seed: 0 }],
+    { shape: [2, 3, 2], n1: 1, n2: 0, seed: 3 },
+    0,
+  ],
+  [
+    [{ layer: 0, seed: 404301 }, { layer: 0, seed: 221460 }, { layer: 7, seed: 190196 }],
+    { shape: [4], n1: 1, n2: 0, seed: 0 },
+    5,
+  ],
+];
+
 Deno.test("the three methods agree on random networks, in float64, in float32 and in both", async () => {
   await fc.assert(
     fc.asyncProperty(draws(6), inputs, fc.nat(4 * 27 - 1), async (draws, input, form) => {
@@ -152,7 +166,7 @@ Deno.test("the three methods agree on random networks, in float64, in float32 an
         }
       }
     }),
-    { numRuns: runs, seed },
+    { numRuns: runs, seed, examples: known },
   );
 });
 

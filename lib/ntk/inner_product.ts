@@ -14,6 +14,45 @@ import { sumInPairs } from "./sum_in_pairs.ts";
 /** How many terms a sum is taken apart into at most. */
 const mostTerms = 256;
 
+/** Operations that carry a tensor on as it is, or elements of it by themselves, or its sums: no contraction. */
+const plain: ReadonlySet<string> = new Set([
+  "add",
+  "sub",
+  "neg",
+  "mul",
+  "div",
+  "reshape",
+  "permute",
+  "broadcast",
+  "reduceSum",
+]);
+
+/** What tensors follow from without a contraction, themselves included, from a given age on. */
+function sourcesOf(
+  tensors: Iterable<Tensor>,
+  oldest: number,
+  dependent: ReadonlySet<Tensor>,
+): Set<Tensor> {
+  const seen = new Set(tensors);
+  for (const { operation } of seen) {
+    if (operation === null || !plain.has(operation.primitive)) continue;
+    for (const x of operation.inputs) if (dependent.has(x) && x.id >= oldest) seen.add(x);
+  }
+  return seen;
+}
+
+/**
+ * Whether one of two terms follows from sums of the other, as the mean that is subtracted from numbers. All elements of the
+ * other are needed then, and what the two have in common would not cancel where each is multiplied by itself.
+ */
+function followsFromOther(terms: readonly Tensor[], dependent: ReadonlySet<Tensor>): boolean {
+  return terms.some((term, i) => {
+    const sources = sourcesOf([terms[1 - i]], term.id, dependent);
+    const sums = [...sources].filter(({ operation }) => operation?.primitive === "reduceSum");
+    return sourcesOf(sums, term.id, dependent).has(term);
+  });
+}
+
 /** The tensors that are a sum, or a factor's multiple or another arrangement of one, and from which on only such follow up to x. */
 function sumsBelow(x: Tensor, dependent: ReadonlySet<Tensor>): Set<Tensor> {
   const holds = new Set<Tensor>();
@@ -36,8 +75,9 @@ function sumsBelow(x: Tensor, dependent: ReadonlySet<Tensor>): Set<Tensor> {
     const primitive = y.operation?.primitive;
     const passes = primitive === "neg" || primitive === "reshape" || primitive === "permute" ||
       primitive === "mul";
+    const isSum = primitive === "add" || primitive === "sub";
     if (
-      primitive === "add" || primitive === "sub" ||
+      isSum && !followsFromOther(y.operation!.inputs, dependent) ||
       passes && y.operation!.inputs.some((input) => holds.has(input))
     ) holds.add(y);
   }
