@@ -20,6 +20,7 @@ import {
 } from "./gemm_pack.ts";
 import { type GemmPlan, workspaceRow } from "./gemm_shape.ts";
 import { vectorStoreFunction } from "./gemm_store.ts";
+import { emitTouch } from "./gemm_touch.ts";
 
 /** Emits the call of a packing function for each group of lanes of a panel. */
 function emitPack(
@@ -127,6 +128,7 @@ export function emitPackA(context: UnitContext): void {
 /** Emits one block of k of an outer plan: A is packed, then each panel of B meets all of A. */
 export function emitOuterBlock(context: UnitContext): void {
   const { f, numeric, plan, column } = context;
+  emitTouch(context);
   if (!plan.directA) emitPackA(context);
   if (plan.wholeB) emitPackWholeB(context);
   f.get(context.columnBegin).set(context.packedEnd);

@@ -26,6 +26,7 @@ import {
   type Split,
   transposed,
 } from "./gemm_shape.ts";
+import { touched } from "./gemm_touch.ts";
 
 /** Chooses how a product is computed. */
 export function planGemm(shape: GemmShape): GemmPlan {
@@ -82,6 +83,7 @@ export function planGemm(shape: GemmShape): GemmPlan {
     vectors,
     ...side,
     wholeB: side.wholeB && !short,
+    ...(outer ? touched(oriented, side) : {}),
     unroll,
     depthBlock,
     depthBlocks,

@@ -121,6 +121,9 @@ export interface GemmPlan {
   readonly directB: boolean;
   /** Whether all of a unit's part of B is packed at once, row by row, rather than panel by panel. */
   readonly wholeB: boolean;
+  /** Whether all lines of an operand's block are read before it is packed, and along which axis: see `gemm_touch.ts`. */
+  readonly touchA?: "lanes" | "depth";
+  readonly touchB?: "lanes" | "depth";
   /** Vectors of k that a dot microkernel reads for each look into the tables. */
   readonly unroll: number;
   /** Length of a block of k, the number of blocks, and the number of separate sums over blocks. */

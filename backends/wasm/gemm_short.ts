@@ -17,6 +17,7 @@ import {
 } from "./gemm_numeric.ts";
 import { bPanelBytes, emitPackA, emitPackVectors, emitVectorStart } from "./gemm_outer.ts";
 import type { GemmPlan } from "./gemm_shape.ts";
+import { emitTouch } from "./gemm_touch.ts";
 
 /** Longest sums. With 64 terms the gain is 2 %. */
 export const shortDepth = 32;
@@ -116,6 +117,7 @@ export function emitShort(context: UnitContext, k: number): void {
   const lastVectors = plan.columnVectors - (plan.columns.panels - 1) * vectors;
   const uneven = lastVectors < vectors;
   const [panels, start, offset] = f.locals("i32", 3);
+  emitTouch(context);
   f.get(context.bPanel).set(panels);
   f.get(context.tiles).set(offset);
   f.get(columnBegin).set(context.packedEnd);
