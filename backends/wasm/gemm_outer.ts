@@ -15,8 +15,10 @@ import {
   packFunction,
   packPanelsFunction,
   type PackPiece,
+  packSixFunction,
   type PackSource,
   packWideFunction,
+  sixLanes,
 } from "./gemm_pack.ts";
 import { type GemmPlan, workspaceRow } from "./gemm_shape.ts";
 import { vectorStoreFunction } from "./gemm_store.ts";
@@ -31,6 +33,13 @@ function emitPack(
   width: number,
 ): void {
   const { f, module, functions, numeric } = context;
+  if (source === "depth" && lanes === sixLanes && width === lanes && numeric.bytes === 4) {
+    f.get(operand.base);
+    pushEntry(f, operand.lanes, operand.firstLane);
+    pushEntry(f, operand.depth, context.depthStart);
+    f.get(context.depth).get(operand.panel).call(packSixFunction(module, functions, numeric));
+    return;
+  }
   for (let group = 0; group < width; group += numeric.lanes) {
     const pack = packFunction(module, functions, numeric, {
       source,
