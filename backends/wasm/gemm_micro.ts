@@ -91,6 +91,8 @@ export interface OuterTile {
   readonly output: TileOutput;
   /** Whether sums of 16 to 96 terms are two chains. */
   readonly halved?: boolean;
+  /** Steps that are written out, 8 unless given: sums that are long gain 2 % with 16. */
+  readonly steps?: number;
 }
 
 /**
@@ -144,11 +146,13 @@ export function outerMicrokernel(
   module: ModuleBuilder,
   cache: FunctionCache,
   numeric: Numeric,
-  { rows, vectors, a, b, output, halved = false }: OuterTile,
+  { rows, vectors, a, b, output, halved = false, steps = 8 }: OuterTile,
 ): FunctionReference {
   const key = `outer ${numeric.dtype}${
     numeric.relaxed ? " relaxed" : ""
-  } ${rows}x${vectors} ${a} ${b} ${output}${halved ? " halved" : ""}`;
+  } ${rows}x${vectors} ${a} ${b} ${output}${halved ? " halved" : ""}${
+    steps === 8 ? "" : ` by ${steps}`
+  }`;
   const packed = a === "packed";
   const aCount = packed ? 3 : rows;
   const bCount = b === "packed" ? 1 : 1 + vectors;
@@ -223,9 +227,9 @@ export function outerMicrokernel(
         f.get(depth).get(longest).get(depth).get(longest).op("i32.lt_s").select();
         f.set(chain);
         f.get(depth).get(chain).op("i32.sub").set(depth);
-        emitUnrolled(f, chain, 8, step, (steps) => {
-          emitIncrement(f, position, numeric.bytes * (packed ? rows : 1) * steps);
-          emitIncrement(f, source, (b === "packed" ? 16 * vectors : 4) * steps);
+        emitUnrolled(f, chain, steps, step, (count) => {
+          emitIncrement(f, position, numeric.bytes * (packed ? rows : 1) * count);
+          emitIncrement(f, source, (b === "packed" ? 16 * vectors : 4) * count);
         });
         f.get(depth).if_(() => {
           chains.flush();

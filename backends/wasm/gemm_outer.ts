@@ -9,7 +9,7 @@ import {
   tileBytes,
   type UnitContext,
 } from "./gemm_context.ts";
-import { outerMicrokernel, type OuterTile, type TileOutput } from "./gemm_micro.ts";
+import { chainLength, outerMicrokernel, type OuterTile, type TileOutput } from "./gemm_micro.ts";
 import { emitAdd, emitFor, emitIncrement, type Numeric } from "./gemm_numeric.ts";
 import {
   packFunction,
@@ -260,6 +260,11 @@ function emitRows(context: UnitContext, rows: number, count: Local): void {
   }
 }
 
+/** Steps of the microkernel that are written out. */
+function writtenSteps(plan: GemmPlan): number {
+  return plan.depthBlock >= 2 * chainLength ? 16 : 8;
+}
+
 /** Emits one panel of B whose last vector is padded with zeros, and stored column by column. */
 function emitPaddedPanel(
   context: UnitContext,
@@ -284,7 +289,8 @@ function emitPaddedPanel(
     f.i32(tileBytes(plan, numeric.lanes));
     if (output !== "tile") f.get(context.chains);
     const a = plan.directA ? "direct" : "packed";
-    const tile: OuterTile = { rows, vectors, a, b: "packed", output, halved: true };
+    const steps = writtenSteps(plan);
+    const tile: OuterTile = { rows, vectors, a, b: "packed", output, halved: true, steps };
     f.call(outerMicrokernel(module, functions, numeric, tile));
   };
   emitProducts(context, call, (rows) => emitStore(context, rows, vectors, columns));
@@ -420,7 +426,8 @@ function emitVectorPanel(
     }
     if (output !== "tile") f.get(context.chains);
     const a = plan.directA ? "direct" : "packed";
-    const tile: OuterTile = { rows, vectors, a, b, output, halved: true };
+    const steps = writtenSteps(plan);
+    const tile: OuterTile = { rows, vectors, a, b, output, halved: true, steps };
     f.call(outerMicrokernel(module, functions, numeric, tile));
   };
   const rowBytes = workspaceRow(plan.columns.size, numeric.bytes);
