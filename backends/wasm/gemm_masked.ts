@@ -229,7 +229,7 @@ function emitPackB(f: FunctionBuilder, context: Context, place: Place): void {
     f.load("i32.load").get(b).op("i32.add");
     pushEntry(f, bRows, start);
     f.get(depth).get(to).get(count);
-    f.call(packPanelsFunction(module, functions, numeric, plan.vectors, bytes));
+    f.call(packPanelsFunction(module, functions, numeric, plan.vectors * lanes, bytes));
   };
   const whole = Math.floor(n / (plan.vectors * lanes));
   f.get(panelBegin).set(panel);

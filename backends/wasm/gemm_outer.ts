@@ -56,9 +56,6 @@ function emitPack(
   }
 }
 
-/** Panels of neighbouring rows of A that are packed together. */
-const wideRowPanels = 3;
-
 /** Panels of B that have a place in scratch memory: those packed together, or the unit's part of B. */
 export function packedColumnPanels(plan: GemmPlan): number {
   return plan.wholeB || plan.kind === "short"
@@ -87,50 +84,32 @@ export function bPanelBytes(plan: GemmPlan): number {
 
 /** Emits the packing of all of a unit's rows of A for one block of k. */
 export function emitPackA(context: UnitContext): void {
-  const { f, module, functions, numeric, plan, rowPanel } = context;
-  const wide = plan.packA === "lanes" && plan.rows.panels >= wideRowPanels;
-  const packWide = (rows: number) => {
-    const pieces: PackPiece[] = [];
-    f.get(context.aDepth).get(context.depthStart).i32(2).op("i32.shl").op("i32.add");
-    f.get(context.depth).get(context.aPointer);
-    for (let panel = 0; panel < wideRowPanels; panel++) {
-      for (let lane = 0; lane < rows; lane += numeric.lanes) {
-        pieces.push({
-          lanes: Math.min(numeric.lanes, rows - lane),
-          at: panel * aPanelBytes(plan, numeric, rows) + lane * numeric.bytes,
-        });
-        pushEntry(f, context.aRows, context.row, panel * rows + lane);
-        f.load("i32.load").get(context.a).op("i32.add");
-      }
-    }
-    f.call(packWideFunction(module, functions, numeric, pieces, rows * numeric.bytes));
-    emitIncrement(f, context.aPointer, wideRowPanels * aPanelBytes(plan, numeric, rows));
-    emitIncrement(f, context.row, (wideRowPanels - 1) * rows);
-    emitIncrement(f, rowPanel, wideRowPanels - 1);
-  };
-  const packOne = (rows: number) => {
-    const operand = {
-      base: context.a,
-      lanes: context.aRows,
-      depth: context.aDepth,
-      firstLane: context.row,
-      panel: context.aPointer,
-    };
-    emitPack(context, plan.packA, operand, rows, rows);
-    emitIncrement(f, context.aPointer, aPanelBytes(plan, numeric, rows));
-  };
+  const { f, module, functions, numeric, plan } = context;
   f.get(context.aPanels).set(context.aPointer);
-  emitRowLoop(context, (rows) => {
-    if (!wide) return packOne(rows);
-    // All panels packed together must be of this size: larger ones come first.
-    f.get(rowPanel).i32(wideRowPanels).op("i32.add");
-    if (rows > plan.rows.small) {
-      f.i32(plan.rows.extra).get(context.rowEnd).i32(plan.rows.extra).get(context.rowEnd);
-      f.op("i32.lt_u").select();
-    } else {
-      f.get(context.rowEnd);
-    }
-    f.op("i32.le_u").if_(() => packWide(rows), () => packOne(rows));
+  if (plan.packA !== "lanes") {
+    return emitRowLoop(context, (rows) => {
+      const operand = {
+        base: context.a,
+        lanes: context.aRows,
+        depth: context.aDepth,
+        firstLane: context.row,
+        panel: context.aPointer,
+      };
+      emitPack(context, plan.packA, operand, rows, rows);
+      emitIncrement(f, context.aPointer, aPanelBytes(plan, numeric, rows));
+    });
+  }
+  emitPanelStart(f, plan.rows, context.rowBegin, context.row);
+  emitSizes(f, plan.rows, context.rowBegin, context.rowEnd, (rows, count) => {
+    const bytes = aPanelBytes(plan, numeric, rows);
+    pushEntry(f, context.aRows, context.row);
+    f.load("i32.load").get(context.a).op("i32.add");
+    pushEntry(f, context.aDepth, context.depthStart);
+    f.get(context.depth).get(context.aPointer).get(count);
+    f.call(packPanelsFunction(module, functions, numeric, rows, bytes));
+    f.get(count).i32(bytes).op("i32.mul").get(context.aPointer).op("i32.add");
+    f.set(context.aPointer);
+    f.get(count).i32(rows).op("i32.mul").get(context.row).op("i32.add").set(context.row);
   });
 }
 
@@ -175,15 +154,16 @@ function plainPanels(plan: GemmPlan, numeric: Numeric): number {
 function emitPackWholeB(context: UnitContext): void {
   const { f, module, functions, numeric, plan, column } = context;
   const panels = f.local("i32");
+  const width = plan.vectors * numeric.lanes;
   f.i32(plainPanels(plan, numeric)).get(context.columnEnd);
   f.i32(plainPanels(plan, numeric)).get(context.columnEnd).op("i32.lt_s").select();
   f.get(context.columnBegin).op("i32.sub").tee(panels).i32(0).op("i32.gt_s").if_(() => {
-    f.get(context.columnBegin).i32(plan.vectors * numeric.lanes).op("i32.mul").set(column);
+    f.get(context.columnBegin).i32(width).op("i32.mul").set(column);
     pushEntry(f, context.bColumns, column);
     f.load("i32.load").get(context.b).op("i32.add");
     pushEntry(f, context.bDepth, context.depthStart);
     f.get(context.depth).get(context.bPanel).get(panels);
-    f.call(packPanelsFunction(module, functions, numeric, plan.vectors, bPanelBytes(plan)));
+    f.call(packPanelsFunction(module, functions, numeric, width, bPanelBytes(plan)));
   });
 }
 

@@ -107,8 +107,8 @@ export function packWideFunction(
 export const packedRows = 8;
 
 /**
- * The function (base, depthTable, depth, destination, panels) that packs several neighbouring panels of `vectors`
- * vectors each: `base` is the address of the first column, and the panels stand `panelBytes` apart.
+ * The function (base, depthTable, depth, destination, panels) that packs several neighbouring panels of `width` lanes
+ * each: `base` is the address of the first lane, and the panels stand `panelBytes` apart.
  *
  * Rows are read from one end to the other, several at a time, which is how memory is fastest.
  */
@@ -116,19 +116,18 @@ export function packPanelsFunction(
   module: ModuleBuilder,
   cache: FunctionCache,
   numeric: Numeric,
-  vectors: number,
+  width: number,
   panelBytes: number,
 ): FunctionReference {
-  const key = `pack ${numeric.dtype} panels of ${vectors} by ${panelBytes}`;
+  const key = `pack ${numeric.dtype} panels of ${width} by ${panelBytes}`;
   return cache.get(module, key, new Array<ValueType>(5).fill("i32"), (f) => {
     const [base, depthTable, depth, destination, panels] = [0, 1, 2, 3, 4].map((i) =>
       f.parameter(i)
     );
     const pointers = f.locals("i32", packedRows);
-    const to = f.local("i32");
-    const position = f.local("i32");
-    const end = f.local("i32");
-    f.get(panels).i32(16 * vectors).op("i32.mul").set(end);
+    const [to, position, end, source] = f.locals("i32", 4);
+    const bytes = numeric.bytes * width;
+    f.get(panels).i32(bytes).op("i32.mul").set(end);
     const turns = (rows: number) => {
       const used = pointers.slice(0, rows);
       f.get(depth).i32(rows).op("i32.ge_s").if_(() => {
@@ -140,18 +139,20 @@ export function packPanelsFunction(
           f.i32(0).set(position);
           f.loop((next) => {
             used.forEach((pointer, d) => {
-              for (let j = 0; j < vectors; j++) {
-                f.get(to).get(pointer).get(position).op("i32.add");
-                emitAdd(f, 16 * j);
-                f.load("v128.load").store("v128.store", 16 * (vectors * d + j));
+              for (let lane = 0; lane < width; lane += numeric.lanes) {
+                f.get(pointer).get(position).op("i32.add");
+                emitAdd(f, numeric.bytes * lane);
+                f.set(source);
+                const lanes = Math.min(numeric.lanes, width - lane);
+                emitCopyLanes(f, numeric, source, to, bytes * d + numeric.bytes * lane, lanes);
               }
             });
             emitIncrement(f, to, panelBytes);
-            emitIncrement(f, position, 16 * vectors);
+            emitIncrement(f, position, bytes);
             f.get(position).get(end).op("i32.lt_s").brIf(next);
           });
           emitIncrement(f, depthTable, 4 * rows);
-          emitIncrement(f, destination, 16 * vectors * rows);
+          emitIncrement(f, destination, bytes * rows);
           f.get(depth).i32(rows).op("i32.sub").tee(depth).i32(rows).op("i32.ge_s").brIf(again);
         });
       });
