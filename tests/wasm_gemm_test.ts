@@ -139,6 +139,31 @@ Deno.test("gemm: short sums", () => {
   assert(short > 30, `only ${short} of the products are short`);
 });
 
+Deno.test("gemm: many rows times a few columns", () => {
+  let seed = 0;
+  let thin = 0;
+  for (let n = 2; n <= 13; n++) {
+    for (const [m, k] of [[16, 64], [23, 67], [40, 193], [61, 1001], [7, 130], [97, 8003]]) {
+      const bits = seed++;
+      const side = (flag: number, rows: number, columns: number) =>
+        (bits & flag) !== 0 ? transposed(2, rows, columns) : dense(2, rows, columns);
+      // The same product, and its transpose.
+      const [rows, columns] = seed % 3 > 0 ? [m, n] : [n, m];
+      const gaps = side(1, k, columns);
+      const kind = check(`${rows}x${columns}x${k}, ${bits}`, {
+        dtype: dtypes[bits % 4 === 0 ? 1 : 0],
+        a: seed % 3 > 0 ? dense(2, rows, k) : side(4, rows, k),
+        b: seed % 3 > 0 ? gaps : transposed(2, k, columns),
+        c: side(2, rows, columns),
+        accumulate: bits % 5 < 2,
+        relaxed: bits % 7 < 4,
+      }, seed);
+      if (kind === "thin") thin++;
+    }
+  }
+  assert(thin > 20, `only ${thin} of the products are thin`);
+});
+
 Deno.test("gemm: every storage order of both sides and of the result", () => {
   for (const [m, n, k] of [[37, 53, 41], [64, 48, 300], [6, 300, 64], [130, 10, 700]]) {
     for (const dtype of dtypes) {
@@ -218,6 +243,7 @@ Deno.test("gemm: a few rows times a large matrix", () => {
     "outer, A direct",
     "outer, B whole",
     "strip",
+    "thin",
   ]);
 });
 

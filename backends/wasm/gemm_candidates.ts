@@ -5,8 +5,10 @@ import {
   balancedSplit,
   type GemmPlan,
   type GemmShape,
+  sizesOf,
   type Split,
 } from "./gemm_shape.ts";
+import { thinColumns, thinTile } from "./gemm_thin.ts";
 import { stripDepth, stripRows } from "./gemm_strip.ts";
 import { mostTaps } from "./gemm_taps.ts";
 
@@ -200,4 +202,22 @@ export function tapsCandidates(shape: GemmShape, lanes: number, swap: boolean): 
   return columnRun >= 2 * lanes
     ? [{ kind: "taps", swap, cycles: 0.7 * k * count, rowLimit: 1 }]
     : [];
+}
+
+/** Rows and terms of sums from which copying B pays. */
+const leastThinRows = 16;
+const leastThinDepth = 64;
+
+/** Estimates a thin plan, for many rows that are contiguous along k and a few columns. */
+export function thinCandidates(shape: GemmShape, lanes: number, swap: boolean): Candidate[] {
+  const { m, n, k, a } = shape;
+  if (a.columns.run < k || n < 2 || n > thinColumns) return [];
+  if (m < leastThinRows || k < leastThinDepth) return [];
+  const { rows, columns } = thinTile(n);
+  const step = sizesOf(columns).reduce(
+    (sum, [size, count]) => sum + count * tileCycles(rows, size),
+    0,
+  );
+  const multiply = Math.ceil(m / rows) * k / lanes * step * 1.1;
+  return [{ kind: "thin", swap, cycles: multiply + n * k + m * n * 4, rowLimit: rows }];
 }

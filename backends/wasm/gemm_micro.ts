@@ -265,7 +265,7 @@ export interface DotTile {
 }
 
 /** Sums the lanes of up to `lanes` accumulators into one vector, which it pushes. */
-function emitLaneSums(f: FunctionBuilder, numeric: Numeric, sums: Local[]): void {
+export function emitLaneSums(f: FunctionBuilder, numeric: Numeric, sums: Local[]): void {
   const zero = () => f.i32x4Splat(0);
   const pushOr = (i: number) => i < sums.length ? f.get(sums[i]) : zero();
   const pair = (i: number, low: number[], high: number[]) => {

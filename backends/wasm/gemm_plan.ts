@@ -13,10 +13,12 @@ import {
   outerSides,
   stripCandidates,
   tapsCandidates,
+  thinCandidates,
   vectorsForRows,
 } from "./gemm_candidates.ts";
 import { shortDepth } from "./gemm_short.ts";
 import { stripDepth, stripPanelBytes } from "./gemm_strip.ts";
+import { thinDepth } from "./gemm_thin.ts";
 import { tinyGroup, tinySwap } from "./gemm_tiny.ts";
 import { cutGroups, cutIntoTasks, cutRuns, cutStrip } from "./gemm_tasks.ts";
 import {
@@ -42,10 +44,13 @@ export function planGemm(shape: GemmShape): GemmPlan {
     ...stripCandidates(exchanged, lanes, true),
     ...tapsCandidates(shape, lanes, false),
     ...tapsCandidates(exchanged, lanes, true),
+    ...thinCandidates(shape, lanes, false),
+    ...thinCandidates(exchanged, lanes, true),
   ];
   const best = candidates.reduce((a, b) => (b.cycles < a.cycles ? b : a));
   const oriented = best.swap ? exchanged : shape;
   if (best.kind === "strip") return planStrip(oriented, best.swap, lanes);
+  if (best.kind === "thin") return planThin(oriented, best.swap, best.rowLimit, lanes);
   if (best.kind === "taps") return planTaps(oriented, best.swap, lanes);
   const { m, n, k } = oriented;
   const rows = balancedSplit(m, best.rowLimit);
@@ -115,6 +120,43 @@ function planStrip(shape: GemmShape, swap: boolean, lanes: number): GemmPlan {
     depthBlocks,
     compensated: false,
     ...cutStrip(batch, columns, m * n * k, depthBlocks, c.columns.run >= n),
+  };
+}
+
+/** The plan of many rows times a few columns. */
+function planThin(shape: GemmShape, swap: boolean, rowLimit: number, lanes: number): GemmPlan {
+  const { batch, m, n, k, b } = shape;
+  const rows = balancedSplit(m, rowLimit);
+  const columns = balancedSplit(n, n);
+  const blocks = Math.ceil(k / thinDepth(n, 16 / lanes));
+  const depthBlock = roundUp(Math.ceil(k / blocks), 16);
+  const depthBlocks = Math.ceil(k / depthBlock);
+  return {
+    kind: "thin",
+    swap,
+    rows,
+    columns,
+    vectors: 0,
+    columnVectors: 0,
+    columnRun: 0,
+    packA: "gather",
+    packB: b.rows.run >= k ? "depth" : b.columns.run >= n ? "lanes" : "gather",
+    directA: true,
+    directB: false,
+    wholeB: true,
+    unroll: 1,
+    depthBlock,
+    depthBlocks,
+    compensated: false,
+    ...cutIntoTasks(batch, lanes, {
+      kind: "thin",
+      rows,
+      columns,
+      k,
+      depthBlock,
+      depthBlocks,
+      wholeB: false,
+    }),
   };
 }
 

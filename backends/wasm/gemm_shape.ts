@@ -95,10 +95,10 @@ export interface Split {
 /** Everything that code emission needs to know. */
 export interface GemmPlan {
   /**
-   * Sums of outer products of panels, the same with sums of one chain, dot products of rows where they stand, a few rows to which multiples
-   * of B's rows are added, one row as the sum of a few of B's, or a batch of tiny products that are written out.
+   * Sums of outer products of panels, the same with short sums, dot products of rows where they stand, a few rows to which multiples
+   * of B's rows are added, one row as the sum of a few of B's, rows that meet a few columns with vectors along k, or a batch of tiny products that are written out.
    */
-  readonly kind: "outer" | "short" | "dot" | "strip" | "taps" | "tiny";
+  readonly kind: "outer" | "short" | "dot" | "strip" | "taps" | "thin" | "tiny";
   /** Whether Cᵀ = Bᵀ · Aᵀ is computed: sizes and sources below are those after swapping. */
   readonly swap: boolean;
   readonly rows: Split;

@@ -22,6 +22,7 @@ import { bPanelBytes, emitOuterBlock, packedColumnPanels } from "./gemm_outer.ts
 import { type GemmPlan, type GemmShape, type Split, workspaceRow } from "./gemm_shape.ts";
 import { emitShort, shortOffsetBytes } from "./gemm_short.ts";
 import { emitStripBlock, stripDepth } from "./gemm_strip.ts";
+import { emitThinBlock, thinBytes } from "./gemm_thin.ts";
 import { emitTaps } from "./gemm_taps.ts";
 
 /** Emits one block of k of a dot plan. */
@@ -70,6 +71,13 @@ export function scratchLayout(
       tiles: 0,
       total: align(plan.rows.size * stripDepth * numeric.bytes),
     };
+  }
+  if (plan.kind === "thin") {
+    const { panel, sums } = thinBytes(plan, numeric.lanes);
+    const tiles = panel + align(sums);
+    const count = plan.depthBlocks === 1 ? 1 : panelsIn(plan.rows, plan.rowBlocks);
+    const total = align(tiles + count * tileBytes(plan, numeric.lanes));
+    return { bPanel: 0, chains: panel, tiles, total };
   }
   if (plan.kind === "taps") return { bPanel: 0, chains: 0, tiles: 0, total: 0 };
   const rowPanels = panelsIn(plan.rows, plan.rowBlocks);
@@ -198,6 +206,7 @@ export function unitFunction(
       f.get(block).i32(1).op("i32.add").get(blockEnd).op("i32.eq").set(context.last);
       if (plan.kind === "outer") emitOuterBlock(context);
       else if (plan.kind === "short") emitShort(context, shape.k);
+      else if (plan.kind === "thin") emitThinBlock(context);
       else if (plan.kind === "strip") emitStripBlock(context, shape.k);
       else if (plan.kind === "taps") emitTaps(context, shape.k);
       else emitDotBlock(context);
