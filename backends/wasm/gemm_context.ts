@@ -114,7 +114,9 @@ export function emitSizes(
 
 /** Bytes of the largest tile, with its second half when sums are compensated. */
 export function tileBytes(plan: GemmPlan, lanes: number): number {
-  const vectors = plan.kind === "outer" ? plan.vectors : Math.ceil(plan.columns.largest / lanes);
+  const vectors = plan.kind === "outer" || plan.kind === "short"
+    ? plan.vectors
+    : Math.ceil(plan.columns.largest / lanes);
   return 16 * plan.rows.largest * vectors * (plan.compensated ? 2 : 1);
 }
 

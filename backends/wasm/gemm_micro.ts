@@ -107,6 +107,14 @@ export const chainLength = 96;
  */
 const fewestHalved = 16;
 
+/** The same where sums are written out: spilling the first chain takes as long as some ten terms. */
+const fewestHalvedWritten = 24;
+
+/** Terms of the first of two chains of a sum that is written out; 0 for one chain. */
+export function halfOfChain(k: number): number {
+  return k < fewestHalvedWritten ? 0 : Math.ceil(k / 2);
+}
+
 /** Emits the adding of a tile's sums to what `tile` holds, unless `empty` is set; `flush` leaves them there, and zero. */
 export function emitChains(
   f: FunctionBuilder,

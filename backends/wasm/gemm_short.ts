@@ -7,6 +7,7 @@
  */
 import type { FunctionReference, Local, ModuleBuilder } from "./assembler.ts";
 import { emitRowLoop, pushEntry, type UnitContext } from "./gemm_context.ts";
+import { halfOfChain } from "./gemm_micro.ts";
 import {
   emitAdd,
   emitFor,
@@ -42,8 +43,9 @@ interface ShortTile {
 }
 
 /**
- * The function (a, b, count, c, rowTable, offsets) that multiplies a panel of A with `count` panels of B: C's rows stand at `c`
- * plus entries of the row table, and the vectors of each tile at the next offsets from there.
+ * The function (a, b, count, c, rowTable, offsets, tile) that multiplies a panel of A with `count` panels of B: C's rows stand at
+ * `c` plus entries of the row table, and the vectors of each tile at the next offsets from there. `tile` is a place for the first of
+ * two chains.
  */
 function shortMicrokernel(
   module: ModuleBuilder,
@@ -54,8 +56,10 @@ function shortMicrokernel(
   const key = `short ${numeric.dtype}${
     numeric.relaxed ? " relaxed" : ""
   } ${rows}x${vectors} by ${k}${accumulate ? " add" : ""}`;
-  return cache.get(module, key, new Array<"i32">(6).fill("i32"), (f) => {
-    const [a, b, count, c, rowTable, offsets] = [0, 1, 2, 3, 4, 5].map((i) => f.parameter(i));
+  return cache.get(module, key, new Array<"i32">(7).fill("i32"), (f) => {
+    const [a, b, count, c, rowTable, offsets, tile] = [0, 1, 2, 3, 4, 5, 6].map((i) =>
+      f.parameter(i)
+    );
     const targets = f.locals("i32", rows);
     const starts = f.locals("i32", vectors);
     const address = f.local("i32");
@@ -92,9 +96,23 @@ function shortMicrokernel(
         row.forEach((sum, j) => emitMultiplyAdd(f, numeric, left[0], right[j], sum));
       });
     };
+    const half = halfOfChain(k);
     f.loop((next) => {
       for (const sum of sums.flat()) f.i32x4Splat(0).set(sum);
-      for (let u = 0; u < k; u++) step(u);
+      for (let u = 0; u < k; u++) {
+        if (u > 0 && u === half) {
+          sums.flat().forEach((sum, i) => {
+            f.get(tile).get(sum).store("v128.store", 16 * i);
+            f.i32x4Splat(0).set(sum);
+          });
+        }
+        step(u);
+      }
+      if (half > 0) {
+        sums.flat().forEach((sum, i) => {
+          f.get(sum).get(tile).load("v128.load", 16 * i).op(numeric.add).set(sum);
+        });
+      }
       emitIncrement(f, b, 16 * vectors * k);
       starts.forEach((start, j) => f.get(offsets).load("i32.load", 4 * j).set(start));
       sums.forEach((row, i) =>
@@ -161,6 +179,7 @@ export function emitShort(context: UnitContext, k: number): void {
       pushEntry(f, context.cRows, context.row);
       f.get(context.tiles);
       first(4 * vectors);
+      f.get(context.chains);
       f.call(shortMicrokernel(module, functions, numeric, {
         rows,
         vectors: width,

@@ -17,12 +17,13 @@ import {
   type Numeric,
   numericOf,
 } from "./gemm_numeric.ts";
+import { halfOfChain } from "./gemm_micro.ts";
 import { emitTranspose } from "./gemm_pack.ts";
 import { balancedSplit, type GemmShape, transposed } from "./gemm_shape.ts";
 
 /** Longest sides, and most multiplications of vectors, that are written out. */
 export const tinySide = 16;
-const tinyDepth = 64;
+const tinyDepth = 32;
 const mostMultiplies = 1024;
 /** Matrices in a batch from which the code pays. */
 const leastBatch = 8;
@@ -31,6 +32,7 @@ const mostPerCall = 32;
 /** Most vectors in the width of a tile, and its rows by that width: A's and B's vectors find room beside the sums. */
 const tileVectors = 4;
 const tileRows = [0, 6, 4, 2, 2];
+const mostSums = 8;
 
 /** A vector of B and C: its first column, and how many of its lanes exist. */
 interface ColumnVector {
@@ -101,9 +103,9 @@ export function tinyGroup(batch: number): number {
   return Math.min(mostPerCall, Math.ceil(batch / 16));
 }
 
-/** Bytes of scratch memory: a copy of B. */
+/** Bytes of scratch memory: a copy of B, and a tile's first chains. */
 export function tinyScratchBytes({ dtype, m, n, k }: GemmShape, swap: boolean): number {
-  return 16 * Math.ceil((swap ? m : n) / (dtype === "float32" ? 4 : 2)) * k;
+  return 16 * (Math.ceil((swap ? m : n) / (dtype === "float32" ? 4 : 2)) * k + mostSums);
 }
 
 /** What the parts of the code share; `shape` has its sides as they are computed. */
@@ -220,7 +222,8 @@ export function tinyFunction(
     const cColumns = offsets(roles.cColumns, n, shape.c.columns.run);
     const [index, end, a, b, c, address] = f.locals("i32", 6);
     const tiny: Tiny = { f, numeric, shape, way, a, b, c, scratch, address };
-    const sums = Array.from({ length: 8 }, () => f.local("v128"));
+    const sums = f.locals("v128", mostSums);
+    const chains = tinyScratchBytes(given, swap) - 16 * mostSums;
     const left = f.locals("v128", Math.max(...tileRows));
     const right = f.locals("v128", tileVectors);
     const factor = f.local("v128");
@@ -269,7 +272,14 @@ export function tinyFunction(
         emitSpread(f, lanes, left[register], at - start);
         f.set(factor);
       };
+      const half = halfOfChain(k);
       for (let d = 0; d < k; d++) {
+        if (d > 0 && d === half) {
+          own.flat().forEach((sum, i) => {
+            f.get(scratch).get(sum).store("v128.store", chains + 16 * i);
+            f.i32x4Splat(0).set(sum);
+          });
+        }
         vectors.forEach((j, v) => loadRight(d, j, right[v]));
         rows.forEach((_, i) => {
           spread(i, d);
@@ -277,6 +287,11 @@ export function tinyFunction(
         });
       }
       loaded = [];
+      if (half > 0) {
+        own.flat().forEach((sum, i) => {
+          f.get(sum).get(scratch).load("v128.load", chains + 16 * i).op(numeric.add).set(sum);
+        });
+      }
       rows.forEach((row, i) =>
         vectors.forEach((j, v) => {
           emitStoreVector(tiny, own[i][v], right[0], row, way.vectors[j], {

@@ -87,10 +87,8 @@ export function scratchLayout(
   const outer = short || plan.kind === "outer";
   const bPanel = outer ? align(rowPanels * plan.rows.largest * depth) : 0;
   const chains = bPanel + (outer ? align(packedColumnPanels(plan) * bPanelBytes(plan)) : 0);
-  if (short) {
-    return { bPanel, chains, tiles: chains, total: chains + align(shortOffsetBytes(plan)) };
-  }
   const tiles = chains + (outer ? align(tileBytes(plan, numeric.lanes)) : 0);
+  if (short) return { bPanel, chains, tiles, total: tiles + align(shortOffsetBytes(plan)) };
   const count = plan.depthBlocks === 1 ? 1 : rowPanels * columnPanels;
   return { bPanel, chains, tiles, total: tiles + align(count * tileBytes(plan, numeric.lanes)) };
 }
