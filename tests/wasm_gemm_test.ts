@@ -420,6 +420,7 @@ Deno.test("gemm: filter gradients with few multiplications", () => {
       [2, 72, 9, 30, 13],
       [1, 24, 62, 17, 31],
       [4, 8, 11, 16, 4],
+      [1, 8, 70, 5, 200],
     ]
   ) {
     for (const relaxed of [true, false]) {

@@ -15,7 +15,7 @@
 import type { FunctionBuilder, FunctionReference, Local, ModuleBuilder } from "./assembler.ts";
 import { emitBySize, emitPanelStart, emitSizes } from "./gemm_context.ts";
 import { gemmDescriptor } from "./gemm_descriptor.ts";
-import { outerMicrokernel } from "./gemm_micro.ts";
+import { chainLength, outerMicrokernel } from "./gemm_micro.ts";
 import {
   emitFor,
   emitIncrement,
@@ -32,6 +32,7 @@ import {
   type WinogradGradientPlan,
   type WinogradPlan,
 } from "./winograd_plan.ts";
+import { productsMicrokernel } from "./winograd_products.ts";
 
 /** The function (source, table, destination) that transforms one filter: nine elements, through their offsets. */
 function filterTransform(
@@ -192,17 +193,22 @@ function emitProducts(
       f.get(filters).set(left);
       f.get(column).i32(32 * plan.blockRows).op("i32.mul").get(panels).op("i32.add").set(tile);
       emitSizes(f, rows, places.begin, places.end, (size, count) => {
-        const kernel = outerMicrokernel(module, cache, numeric, {
-          rows: size,
-          vectors: 2,
-          a: "packed",
-          b: "packed",
-          output: "tile",
-        });
         const advance = (to: Local, bytes: number) =>
           f.get(count).i32(bytes).op("i32.mul").get(to).op("i32.add").set(to);
-        f.get(left).i32(4 * channels * size).get(count).get(right).i32(channels);
-        f.get(tile).i32(1).i32(32 * size).call(kernel);
+        if (channels <= chainLength) {
+          f.get(left).get(count).get(right).get(tile);
+          f.call(productsMicrokernel(module, cache, numeric, size, channels));
+        } else {
+          f.get(left).i32(4 * channels * size).get(count).get(right).i32(channels);
+          f.get(tile).i32(1).i32(32 * size);
+          f.call(outerMicrokernel(module, cache, numeric, {
+            rows: size,
+            vectors: 2,
+            a: "packed",
+            b: "packed",
+            output: "tile",
+          }));
+        }
         advance(left, 4 * channels * size);
         advance(tile, 32 * size);
       });

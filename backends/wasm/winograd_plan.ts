@@ -1,5 +1,7 @@
 /** When convolutions are computed by F(2 × 2, 3 × 3), and how they are cut. */
+import { chainLength } from "./gemm_micro.ts";
 import { balancedSplit, type GemmShape, type Split } from "./gemm_shape.ts";
+import { productRows } from "./winograd_products.ts";
 
 /** Everything that code emission needs to know. */
 export interface WinogradPlan {
@@ -99,7 +101,10 @@ export function planWinograd(shape: GemmShape): WinogradPlan | null {
   const groupRows = Math.ceil(height / 4);
   const groupColumns = Math.ceil(width / 4);
   if (16 * groupRows * groupColumns > mostWaste * height * width) return null;
-  const rows = balancedSplit(outputs, shape.relaxed ? 6 : 5);
+  const rows = balancedSplit(
+    outputs,
+    channels <= chainLength || !shape.relaxed ? productRows : 6,
+  );
   const cut = cutIntoBands(channels, rows, height, groupColumns);
   if (cut === null) return null;
   const ownFilters = cut.rowBlocks >= manyBlocks;
@@ -154,8 +159,8 @@ export interface WinogradGradientPlan {
   readonly cotangentRowBytes: number;
 }
 
-/** Most panels of rows, most channels, and about how many tiles, of a task's band. */
-const blockPanels = 10;
+/** Most rows, most channels, and about how many tiles, of a task's band. */
+const mostRows = 60;
 const blockChannels = 32;
 const bandTiles = 64;
 /** Positions below which transforming the sums back takes longer than it saves. */
@@ -171,11 +176,12 @@ export function planWinogradGradient(shape: GemmShape): WinogradGradientPlan | n
   const tileRows = Math.ceil(height / 2);
   const pairs = Math.ceil(width / 4);
   if (8 * tileRows * pairs > mostWaste * height * width) return null;
-  const rows = balancedSplit(m, shape.relaxed ? 6 : 5);
-  const rowBlocks = Math.ceil(rows.panels / blockPanels);
   const channelBlocks = Math.ceil(channels / blockChannels);
   const rowsInBand = Math.min(tileRows, Math.max(1, Math.floor(bandTiles / (2 * pairs))));
   const tilesInBand = 2 * pairs * rowsInBand;
+  // Panels of four rows are transformed without lanes to spare.
+  const rows = balancedSplit(m, tilesInBand <= chainLength ? 4 : shape.relaxed ? 6 : 5);
+  const rowBlocks = Math.ceil(rows.panels / Math.floor(mostRows / rows.largest));
   const rowsInBlock = Math.ceil(rows.panels / rowBlocks) * rows.largest;
   const channelsInBlock = 8 * Math.ceil(channels / 8 / channelBlocks);
   return {

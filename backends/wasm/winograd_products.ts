@@ -1,0 +1,114 @@
+/**
+ * The products of F(2 × 2, 3 × 3): panels of four or five rows, packed, with a panel of two vectors.
+ *
+ * Their sums are short, and where an engine checks the bounds of every load, loads take as long as the multiply-adds. So most
+ * factors are lanes of one vector that is loaded once: rearranging it takes a unit that multiply-adds leave free.
+ */
+import type { FunctionReference, Local, ModuleBuilder } from "./assembler.ts";
+import {
+  emitAdd,
+  emitIncrement,
+  emitMultiplyAdd,
+  emitUnrolled,
+  type FunctionCache,
+  type Numeric,
+} from "./gemm_numeric.ts";
+
+/** Most rows of a panel: ten sums, two vectors, and two for factors stay in registers. */
+export const productRows = 5;
+/** Terms that a turn of the loop adds. */
+const unrolled = 8;
+/** Factors that are lanes of a vector: all of four rows, three of five, as more would wait for the one unit. */
+const rearranged = [0, 0, 0, 0, 4, 3];
+
+/** Terms of each sum: a number that is known, or a parameter; then sums may be added to those of a band before. */
+export type ProductDepth = number | "given";
+
+/**
+ * The function (panel, panels, right, tile) that multiplies panels that lie one behind the other, and leaves a tile of each.
+ * Of a given depth: (panel, panels, right, tile, depth, panelBytes, empty), where `panelBytes` is from one panel to the next,
+ * and sums are added to what the tile holds unless it is empty.
+ */
+export function productsMicrokernel(
+  module: ModuleBuilder,
+  cache: FunctionCache,
+  numeric: Numeric,
+  rows: number,
+  depth: ProductDepth,
+): FunctionReference {
+  const given = depth === "given";
+  const key = `winograd products${numeric.relaxed ? " relaxed" : ""} ${rows} rows, depth ${depth}`;
+  const parameters = new Array<"i32">(given ? 7 : 4).fill("i32");
+  return cache.get(module, key, parameters, (f) => {
+    const [panel, count, right, tile] = [0, 1, 2, 3].map((i) => f.parameter(i));
+    const [source, position, turns] = f.locals("i32", 3);
+    const sums = Array.from({ length: rows }, () => f.locals("v128", 2));
+    const vectors = f.locals("v128", 2);
+    const [held, factor] = f.locals("v128", 2);
+    const at = (pointer: Local, by: number) => {
+      f.get(pointer);
+      emitAdd(f, by);
+    };
+    const step = (u: number, first: boolean) => {
+      vectors.forEach((vector, j) => {
+        at(source, 32 * u + 16 * j);
+        f.load("v128.load").set(vector);
+      });
+      sums.forEach((row, i) => {
+        if (i === 0 && rearranged[rows] > 0) {
+          at(position, 4 * u * rows);
+          f.load("v128.load").set(held);
+        }
+        if (i < rearranged[rows]) f.get(held).get(held).shuffle32([i, i, i, i]).set(factor);
+        else {
+          at(position, 4 * (u * rows + i));
+          f.load(numeric.loadSplat).set(factor);
+        }
+        row.forEach((sum, j) => {
+          if (first) f.get(factor).get(vectors[j]).op(numeric.multiply).set(sum);
+          else emitMultiplyAdd(f, numeric, factor, vectors[j], sum);
+        });
+      });
+    };
+    const advance = (steps: number) => {
+      emitIncrement(f, source, 32 * steps);
+      emitIncrement(f, position, 4 * rows * steps);
+    };
+    const turn = (steps: number, first: boolean) => {
+      for (let u = 0; u < steps; u++) step(u, first && u === 0);
+      advance(steps);
+    };
+    f.loop((next) => {
+      f.get(right).set(source);
+      f.get(panel).set(position);
+      if (given) {
+        for (const sum of sums.flat()) f.i32x4Splat(0).set(sum);
+        f.get(f.parameter(4)).set(turns);
+        emitUnrolled(f, turns, unrolled, (u) => step(u, false), advance);
+        f.get(f.parameter(6)).op("i32.eqz").if_(() => {
+          sums.flat().forEach((sum, i) => {
+            f.get(sum).get(tile).load("v128.load", 16 * i).op(numeric.add).set(sum);
+          });
+        });
+        f.get(panel).get(f.parameter(5)).op("i32.add").set(panel);
+      } else {
+        const head = depth % unrolled || unrolled;
+        turn(head, true);
+        if (depth > head) {
+          f.i32((depth - head) / unrolled).set(turns);
+          f.loop((again) => {
+            turn(unrolled, false);
+            f.get(turns).i32(1).op("i32.sub").tee(turns).brIf(again);
+          });
+        }
+        f.get(position).set(panel);
+      }
+      sums.flat().forEach((sum, i) => {
+        at(tile, 16 * i);
+        f.get(sum).store("v128.store");
+      });
+      emitIncrement(f, tile, 32 * rows);
+      f.get(count).i32(1).op("i32.sub").tee(count).brIf(next);
+    });
+  });
+}
