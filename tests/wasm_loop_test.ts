@@ -466,6 +466,58 @@ Deno.test("loop kernels: sums down columns, in pieces of any length, with what i
   }
 });
 
+Deno.test("loop kernels: matrices times vectors, several rows at a time, with what is left", () => {
+  const random = new Random(29);
+  for (const dtype of ["float32", "float64", "int32"] as const) {
+    // Any number of rows is left over, and of columns; the result is scaled by row, and so is one of the factors.
+    for (
+      const [batch, rows, columns] of [[1, 1100, 65], [1, 19, 4099], [3, 257, 96], [1, 1026, 64]]
+    ) {
+      const load = (buffer: number, strides: readonly number[]) =>
+        ({ op: "load", dtype, view: { buffer, offset: 0, strides } }) as const;
+      const kernel: LoopKernel = {
+        kind: "loop",
+        dims: [batch, rows, columns],
+        outerRank: 2,
+        body: [
+          load(0, [rows * columns, columns, 1]),
+          load(1, [columns, 0, 1]),
+          load(2, [0, 1, 0]),
+          { op: "add", dtype, args: [1, 2] },
+          { op: "mul", dtype, args: [0, 3] },
+        ],
+        reduce: "sum",
+        epilogue: [load(2, [0, 1]), { op: "mul", dtype, args: [5, 6] }],
+        out: dense(3, [batch, rows]),
+        mode: "set",
+        dtype,
+      };
+      const sizes = [batch * rows * columns, batch * columns, rows];
+      const contents = [
+        ...sizes.map((size) =>
+          Array.from(
+            { length: size },
+            () => dtype === "int32" ? random.below(200) - 100 : Math.fround(random.next() - 0.5),
+          )
+        ),
+        new Array<number>(batch * rows).fill(9),
+      ];
+      const expected = contents.map((buffer) => [...buffer]);
+      interpret(kernel, expected);
+      const buffers = buffersOf([dtype, dtype, dtype, dtype], contents);
+      const actual = runKernel(kernel, buffers, contents, randomSplit(random))[3];
+      assertEquals(runKernel(kernel, buffers, contents)[3], actual);
+      const scale = { float32: 1e-5, float64: 1e-13, int32: 0 }[dtype];
+      actual.forEach((value, i) =>
+        assert(
+          agree(value, expected[3][i], scale),
+          `${dtype} [${batch}, ${rows}, ${columns}] ${i}: got ${value}, expected ${expected[3][i]}`,
+        )
+      );
+    }
+  }
+});
+
 Deno.test("loop kernels: extremes keep NaN and the signs of zeros, wherever they stand", () => {
   const random = new Random(18);
   const few = [-0, 0, -1, -Infinity, NaN, 2 ** -149, -(2 ** -149), 1, Infinity];

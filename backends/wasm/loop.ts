@@ -10,7 +10,7 @@ import { emitTasks, type EmittedKernel, nothing, runParameters } from "./loop_in
 import { normalize, product, reachable, splitFirst } from "./loop_normalize.ts";
 import { neededFunction, wantsConstants } from "./loop_operations.ts";
 import { type GivenPlan, type LoopPlan, overlappingDims, planLoop } from "./loop_plan.ts";
-import { splitReduction, tileTranspose } from "./loop_split.ts";
+import { rowStreams, splitReduction, tileTranspose } from "./loop_split.ts";
 import { ConstantPool } from "./math_lanes.ts";
 
 /** The code for a loop kernel; `fused` as in `LaneStyle`. */
@@ -38,15 +38,11 @@ export function emitLoop(
     rest = normalize(split.final)!;
   }
   const tiles = tileTranspose(rest);
-  phases.push(
-    tiles === null ? emitOne(module, rest, fused) : joinTasks(
-      module,
-      tiles.map((tile) => {
-        const last = tile.dims.length - 1;
-        return emitOne(module, tile, fused, { vector: last - 1, turned: last });
-      }),
-    ),
-  );
+  const rows = rowStreams(rest, planOf(rest).plan.vector);
+  const last = tiles === null ? 0 : tiles[0].dims.length - 1;
+  const given: GivenPlan = tiles !== null ? { vector: last - 1, across: last } : rows ?? {};
+  const parts = tiles ?? rows?.kernels ?? [rest];
+  phases.push(joinTasks(module, parts.map((part) => emitOne(module, part, fused, given))));
   const { dtype } = normal.body[normal.body.length - 1];
   return { phases, sharedScratchBytes: scratch * storageBytes(dtype), threadScratchBytes: 0 };
 }

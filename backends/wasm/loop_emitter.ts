@@ -51,7 +51,7 @@ export class LoopEmitter {
     for (const d of plan.prefix) this.#dimLevel[d] = 1;
     let level = 2;
     if (plan.kind !== "inner" && plan.vector >= 0) this.#dimLevel[plan.vector] = level++;
-    if (plan.across !== null) this.#dimLevel[plan.across] = level++;
+    if (plan.across !== null) this.#dimLevel[plan.across] = plan.kind === "inner" ? 1 : level++;
     for (const d of plan.inner) this.#dimLevel[d] = level++;
     if (plan.kind === "inner") this.#dimLevel[plan.vector] = level++;
     const argument = kernel.reduce === "argmax" || kernel.reduce === "argmin";
@@ -59,7 +59,7 @@ export class LoopEmitter {
     nodes.forEach((node, i) => {
       if (node === null) {
         this.#levels[i] = 0;
-        this.#varies[i] = plan.kind === "outer";
+        this.#varies[i] = plan.kind === "outer" || plan.across !== null;
         this.#dtypes[i] = argument ? "int32" : bodyType;
         return;
       }
@@ -79,9 +79,14 @@ export class LoopEmitter {
       this.#levels[i] = nodeLevel;
       this.#varies[i] = varies;
     });
-    this.#reducer = kernel.reduce === null
-      ? null
-      : new Reducer(f, kernel.reduce, bodyType, this.lanes, plan.kind === "inner", plan.unroll);
+    this.#reducer = kernel.reduce === null ? null : new Reducer(
+      f,
+      kernel.reduce,
+      bodyType,
+      this.lanes,
+      plan.kind !== "inner" ? "lanes" : plan.across === null ? "all" : "vectors",
+      plan.unroll,
+    );
     this.#factors = style.fused && kernel.reduce === "sum" ? factorsOf(kernel) : null;
     const used = reachable(
       nodes,
@@ -154,7 +159,7 @@ export class LoopEmitter {
       f.loop((again) => {
         f.get(flat).get(last).op("i32.ge_s").brIf(done);
         const row = new Scope(scope);
-        this.#emitLevel(row, 1, this.bodyNodes);
+        this.#emitLevel(row, 1, this.bodyNodes, plan.kind === "inner" ? plan.unroll : 1);
         this.#emitRow(row, null);
         f.get(flat).i32(1).op("i32.add").set(flat);
         this.#cursors.advance(scope, counters, plan.prefix.length - 1, again);
@@ -170,7 +175,7 @@ export class LoopEmitter {
       this.#reducer!.start();
       this.#emitReduced(scope, 0, 1, this.lanes);
       this.#reducer!.finish();
-      this.#finishResult(new Scope(scope), 1, 1);
+      this.#finishResult(new Scope(scope), plan.across === null ? 1 : plan.unroll, 1);
       return;
     }
     if (plan.vector < 0) {
@@ -244,7 +249,10 @@ export class LoopEmitter {
     const root = this.kernel.body.length - 1;
     if (i === plan.inner.length) {
       if (plan.kind === "inner") {
-        emitVectorLoop(this.#cursors, scope, null, plan.unroll, (inside, unroll, valid) => {
+        const { across } = plan;
+        const along = across === null ? plan.unroll : 1;
+        emitVectorLoop(this.#cursors, scope, null, along, (inside, vectors, valid) => {
+          const unroll = across === null ? vectors : plan.unroll;
           this.#emitLevel(inside, this.#dimLevel[plan.vector], this.bodyNodes, unroll, valid);
           for (let u = 0; u < unroll; u++) {
             if (this.#combineProduct(inside, u, valid)) continue;
@@ -325,7 +333,8 @@ export class LoopEmitter {
     const { plan, kernel } = this;
     const sizes = plan.inner.map((d) => kernel.dims[d]);
     if (plan.kind === "inner") {
-      sizes.push(Math.ceil(kernel.dims[plan.vector] / (this.lanes * plan.unroll)));
+      const along = plan.across === null ? plan.unroll : 1;
+      sizes.push(Math.ceil(kernel.dims[plan.vector] / (this.lanes * along)));
     }
     return {
       size: sizes[i],

@@ -47,8 +47,9 @@ export function pushLoad(
 }
 
 /** Whether the vectors of a square's copies are read along the dim across, and turned. */
-export function isTurned(view: View, { across, vector }: LoopPlan): boolean {
-  return across !== null && view.strides[across] === 1 && Math.abs(view.strides[vector]) > 1;
+export function isTurned(view: View, { kind, across, vector }: LoopPlan): boolean {
+  return kind === "map" && across !== null && view.strides[across] === 1 &&
+    Math.abs(view.strides[vector]) > 1;
 }
 
 /** The vectors of a square's copies, for a view with stride 1 across: as many rows as lanes, turned. */
@@ -139,7 +140,7 @@ export function storeResult(
   const single = plan.vector < 0 || plan.kind === "inner";
   const stride = single ? 0 : out.strides[plan.vector];
   const count = single ? 1 : valid;
-  const at = single ? 0 : cursors.distance(out.strides, u) * bytes;
+  const at = single && plan.across === null ? 0 : cursors.distance(out.strides, u) * bytes;
   const result = f.local("v128");
   f.get(value);
   if (kernel.mode === "add") {

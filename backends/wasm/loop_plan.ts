@@ -20,7 +20,10 @@ export interface LoopPlan {
   readonly kind: "map" | "inner" | "outer";
   /** Vectors a step. */
   readonly unroll: number;
-  /** The dim along which the vectors of a step lie, if that is not the vector dim; they are turned in registers. */
+  /**
+   * The dim along which the vectors of a step lie, if that is not the vector dim. In a map they are turned in registers, in
+   * a reduction each has a result of its own.
+   */
   readonly across: number | null;
   /** The result's other dims, outermost first, flattened into one range. */
   readonly prefix: readonly number[];
@@ -76,10 +79,10 @@ export function overlappingDims(kernel: LoopKernel): Set<number> {
   return overlapping;
 }
 
-/** What may be given of a plan: the vector dim, the dim across which it is turned, and the indices of dim 0 in a task. */
+/** What may be given of a plan: the vector dim, the dim along which a step's vectors lie, and the indices of dim 0 in a task. */
 export interface GivenPlan {
   readonly vector?: number;
-  readonly turned?: number;
+  readonly across?: number;
   readonly rows?: number;
   /** Whether each index of the prefix is a task, all that must not be split counting as one. */
   readonly single?: boolean;
@@ -90,7 +93,7 @@ export function planLoop(
   kernel: LoopKernel,
   nodes: readonly (Instruction | null)[],
   bodyNodes: readonly number[],
-  { vector: forced, turned, rows, single = false }: GivenPlan = {},
+  { vector: forced, across: given, rows, single = false }: GivenPlan = {},
 ): LoopPlan {
   const lanes: LaneCount =
     nodes.some((node, i) =>
@@ -120,7 +123,7 @@ export function planLoop(
   }
   const vector = best.dim;
   const kind = kernel.reduce === null ? "map" : vector >= outerRank ? "inner" : "outer";
-  const across = turned !== undefined && dims[turned] >= lanes ? turned : null;
+  const across = given !== undefined && (kind === "inner" || dims[given] >= lanes) ? given : null;
   const prefix = dims.map((_, d) => d)
     .filter((d) => d < outerRank && d !== vector && d !== across);
   const inner = dims.map((_, d) => d).filter((d) => d >= outerRank && d !== vector);
@@ -135,6 +138,8 @@ export function planLoop(
   const wanted = long ? 2 : kind === "inner" || work <= 6 ? 4 : 2;
   const unroll = across === null
     ? Math.max(1, Math.min(kind === "inner" && position ? 1 : wanted, Math.floor(size / lanes)))
+    : kind === "inner"
+    ? dims[across]
     : lanes;
   const prefixTotal = product(prefix.map((d) => dims[d]));
   const innerTotal = product(inner.map((d) => dims[d])) * (kind === "inner" ? size : 1);

@@ -24,9 +24,12 @@ interface Flushes {
   readonly from: number;
 }
 
-/** Where several lanes and vectors share a result, each has a part of its additions. */
-const flushesAcross: Flushes = { every: 64, from: 256 };
-const flushesAlone: Flushes = { every: 16, from: 32 };
+/** Where several lanes, or vectors too, share a result, each has a part of its additions. */
+const flushesOf: Readonly<Record<"lanes" | "vectors" | "all", Flushes>> = {
+  lanes: { every: 16, from: 32 },
+  vectors: { every: 32, from: 64 },
+  all: { every: 64, from: 256 },
+};
 
 function repeat<T>(value: T, count: number): T[] {
   return new Array<T>(count).fill(value);
@@ -42,6 +45,8 @@ export class Reducer {
   /** All bits of the values: joined by and for a maximum, by or for a minimum. */
   readonly #signs: Local[] = [];
   readonly #results: Local[] = [];
+  /** Whether the lanes of a vector belong to one result. */
+  readonly acrossLanes: boolean;
   #active = 0;
   readonly #argument: boolean;
   /** Whether this is a maximum or minimum of floats. */
@@ -55,18 +60,21 @@ export class Reducer {
     /** Dtype of the values. */
     readonly dtype: DType,
     readonly lanes: LaneCount,
-    /** Whether the lanes belong to one result. */
-    readonly acrossLanes: boolean,
+    /** What belongs to one result: a lane of each vector, all lanes of a vector, or those of all vectors. */
+    readonly share: "lanes" | "vectors" | "all",
     readonly unroll: number,
   ) {
+    this.acrossLanes = share !== "lanes";
     this.#argument = reduce === "argmax" || reduce === "argmin";
     this.#float = dtype === "float32" ? "f32x4" : dtype === "float64" ? "f64x2" : null;
     this.#extreme = this.#float !== null && (reduce === "max" || reduce === "min");
     this.#accumulators = f.locals("v128", unroll);
     if (this.#extreme) {
       // All vectors of one result share their notes.
-      this.#unordered = acrossLanes ? repeat(f.local("v128"), unroll) : f.locals("v128", unroll);
-      this.#signs = acrossLanes ? repeat(f.local("v128"), unroll) : f.locals("v128", unroll);
+      const notes = () =>
+        share === "all" ? repeat(f.local("v128"), unroll) : f.locals("v128", unroll);
+      this.#unordered = notes();
+      this.#signs = notes();
     }
     if (this.#argument) this.#positions = f.locals("v128", unroll);
     this.#totals = f.locals("v128", 2 * unroll);
@@ -97,7 +105,7 @@ export class Reducer {
   steps(loop: { size: number; inside: number; outside: number }): number | null {
     if (this.reduce !== "sum" || this.#float === null) return null;
     const { size, inside, outside } = loop;
-    const { every, from } = this.acrossLanes ? flushesAcross : flushesAlone;
+    const { every, from } = flushesOf[this.share];
     if (size * inside * outside < from) return null;
     if (inside >= every) return null;
     if (size * inside < every && outside > 1) return null;
@@ -240,7 +248,7 @@ export class Reducer {
   flush(): void {
     if (this.reduce !== "sum" || this.#float === null) return;
     const { f } = this;
-    if (this.acrossLanes) {
+    if (this.share === "all") {
       this.#gather();
       this.#flushOne(0, 0);
       for (let u = 0; u < this.#active; u++) f.i32x4Splat(0).set(this.#accumulators[u]);
@@ -294,11 +302,18 @@ export class Reducer {
       }
       return;
     }
-    if (this.#flushes) this.#finishTotal(0, 0);
-    else this.#gather();
-    const value = this.#accumulators[0];
-    this.#results[0] = value;
-    // Across the lanes: halves, then neighbours.
+    if (!this.#flushes && this.share === "all") this.#gather();
+    for (let u = 0; u < (this.share === "all" ? 1 : this.#active); u++) {
+      if (this.#flushes) this.#finishTotal(u, 2 * u);
+      this.#foldLanes(u);
+    }
+  }
+
+  /** Combines the lanes of a vector: halves, then neighbours. */
+  #foldLanes(u: number): void {
+    const { f } = this;
+    const value = this.#accumulators[u];
+    this.#results[u] = value;
     const fold = (lanes: readonly number[]) => {
       f.get(value).get(value).get(value).shuffle32(lanes);
       this.#operate();
@@ -306,8 +321,8 @@ export class Reducer {
       if (!this.#extreme) return;
       for (
         const [notes, join] of [
-          [this.#unordered[0], "v128.or"],
-          [this.#signs[0], this.#joinSigns],
+          [this.#unordered[u], "v128.or"],
+          [this.#signs[u], this.#joinSigns],
         ] as const
       ) f.get(notes).get(notes).get(notes).shuffle32(lanes).op(join).set(notes);
     };
@@ -317,7 +332,7 @@ export class Reducer {
       fold([2, 3, 0, 1]);
       fold([1, 0, 3, 2]);
     }
-    if (this.#extreme) this.#finishExtreme(0);
+    if (this.#extreme) this.#finishExtreme(u);
   }
 
   /** Puts a flushed sum into accumulator u. */

@@ -113,6 +113,8 @@ const streams = 4;
 const longestPiece = 64;
 const shortestPiece = 32;
 const wantedPieces = 16;
+/** With more instructions it is not memory that limits. */
+const longestBody = 8;
 
 /** Cuts a sum down dim d into pieces. Each adds its rows, one of each stream at a time, to a row of scratch memory. */
 function cutDown(kernel: LoopKernel, d: number, start: number): SplitReduction {
@@ -197,6 +199,54 @@ function ofPartials(
     body,
     epilogue: kernel.epilogue.map((i) => mapInstruction(renumber(i, number), map)),
   };
+}
+
+/** A row has so many elements at least that starting on another takes little of the time. */
+const shortestRow = 64;
+
+/** Kernels that are one, with the dim along the lanes and the dim along which the vectors of a step lie. */
+export interface RowStreams {
+  readonly kernels: readonly LoopKernel[];
+  readonly vector: number;
+  readonly across: number;
+}
+
+/**
+ * A large sum along rows of which some loads are the same for all rows (a matrix times a vector), with several rows at a
+ * time, which lie far apart as in `cutDown`: what they share is loaded once for all. `vector` is the dim along the lanes. Null
+ * where that does not apply.
+ */
+export function rowStreams(kernel: LoopKernel, vector: number): RowStreams | null {
+  const { dims, outerRank, body } = kernel;
+  if (kernel.reduce !== "sum" || vector < outerRank || dims[vector] < shortestRow) return null;
+  if (product(dims) < 2 * taskWork || body.length > longestBody) return null;
+  if (overlappingDims(kernel).size > 0) return null;
+  const d = outerRank - 1;
+  const strides = body.flatMap((i) => i.op === "load" ? [i.view.strides] : []);
+  const shared = strides.some((s) => s[d] === 0 && s[vector] !== 0);
+  if (d < 0 || dims[d] < 4 * streams || !shared) return null;
+  const length = Math.floor(dims[d] / streams);
+  const part = (first: number, rows: number, count: number): LoopKernel => {
+    const map = (s: readonly number[]) => [...s.slice(0, d), s[d], s[d] * rows, ...s.slice(d + 1)];
+    const shift = (s: readonly number[]) => s[d] * first;
+    const move = (i: Instruction) => mapInstruction(i, map, shift);
+    return {
+      ...kernel,
+      dims: [...dims.slice(0, d), rows, count, ...dims.slice(d + 1)],
+      outerRank: outerRank + 1,
+      body: body.map(move),
+      epilogue: kernel.epilogue.map(move),
+      out: {
+        ...kernel.out,
+        offset: kernel.out.offset + shift(kernel.out.strides),
+        strides: map(kernel.out.strides),
+      },
+    };
+  };
+  const kernels = [part(0, length, streams)];
+  const rest = dims[d] - length * streams;
+  if (rest > 0) kernels.push(part(length * streams, 1, rest));
+  return { kernels, vector: vector + 1, across: d + 1 };
 }
 
 /** Columns of what a transposition reads in one tile: a cache line or two. */

@@ -72,7 +72,7 @@ export function emitVectorLoop(
   };
   const width = unroll * lanes;
   if (range === null && size >= lanes && size < 2 * lanes) step(1);
-  else if (unroll > 1 && size >= width) {
+  else if ((unroll > 1 || every !== null) && size >= width) {
     const runs = Math.floor(size / width);
     if (every !== null && every < runs) {
       const limit = f.local("i32");
