@@ -206,7 +206,7 @@ export function tapsCandidates(shape: GemmShape, lanes: number, swap: boolean): 
 
 /** Rows and terms of sums from which copying B pays. */
 const leastThinRows = 16;
-const leastThinDepth = 64;
+const leastThinDepth = 128;
 
 /** Estimates a thin plan, for many rows that are contiguous along k and a few columns. */
 export function thinCandidates(shape: GemmShape, lanes: number, swap: boolean): Candidate[] {
