@@ -292,7 +292,6 @@ export class Reducer {
 
   /** Makes the results. */
   finish(): void {
-    const { f } = this;
     if (this.#argument) return this.#finishArgument();
     if (!this.acrossLanes) {
       for (let u = 0; u < this.#active; u++) {
