@@ -7,6 +7,7 @@
 import type { NtkMethod } from "../mod.ts";
 import { methodNames } from "../lib/ntk/methods.ts";
 import { digits, duration, table } from "./markdown.ts";
+import { runOnce, script } from "./processes.ts";
 import { median } from "./timing.ts";
 
 /** Milliseconds of steps by name, and counts. */
@@ -33,7 +34,6 @@ const tiers: Readonly<Record<string, readonly string[]>> = {
   "the optimizing compiler alone": ["--v8-flags=--no-liftoff"],
 };
 const calls = ["first", "second", "third", "sixth"] as const;
-const worker = new URL("cold_worker.ts", import.meta.url).pathname;
 
 /** Medians over several processes. */
 async function measure(
@@ -42,16 +42,10 @@ async function measure(
   threads: number,
   flags: readonly string[],
 ): Promise<Laps> {
+  const program = script("cold_worker.ts", "cold_worker.ts", flags);
   const all: Laps[] = [];
   for (let round = 0; round < rounds; round++) {
-    const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: [
-        ...["run", "-A", "--no-lock", "--no-check", ...flags, worker],
-        ...[method, mode, "--threads", String(threads)],
-      ],
-    }).output();
-    if (!success) throw new Error(new TextDecoder().decode(stderr));
-    all.push(JSON.parse(new TextDecoder().decode(stdout)));
+    all.push(await runOnce<Laps>(program, [method, mode, String(threads)]));
   }
   const names = Object.keys(all[0]);
   return Object.fromEntries(names.map((name) => [name, median(all.map((laps) => laps[name]))]));
@@ -73,8 +67,8 @@ export async function measureCold(threads: number): Promise<ColdReport> {
 
 /** The figures as tables. */
 export function printCold({ threads, starts }: ColdReport): string {
-  const counts = ["kernels", "bytes"];
-  const names = Object.keys(starts[0].steps).filter((name) => !counts.includes(name));
+  const others = ["kernels", "bytes", "wall"];
+  const names = Object.keys(starts[0].steps).filter((name) => !others.includes(name));
   return [
     `### A cold start`,
     `The tutorial's full kernel in a process of its own, ${threads} threads; medians of ${rounds} processes. Steps before anything runs (V8 compiles functions of WebAssembly when they are first called):`,

@@ -1,7 +1,7 @@
 /**
  * A process that computes one kernel from nothing and says in a line of JSON how many milliseconds each step took.
  *
- * `deno run [--v8-flags=…] cold_worker.ts METHOD steps|runs --threads N`
+ * `deno run [--v8-flags=…] cold_worker.ts METHOD steps|runs THREADS`
  *
  * @module
  */
@@ -9,7 +9,7 @@
 // Imported below, as the time of the imports counts.
 import type { NtkMethod } from "../mod.ts";
 
-const [wanted, mode, , threads] = Deno.args;
+const [wanted, mode, threads] = Deno.args;
 const method = wanted as NtkMethod;
 const laps: Record<string, number> = {};
 // From the start of the process, as V8 sees it.
@@ -24,7 +24,7 @@ function lap(name: string): void {
 
 lap("start");
 const { empiricalNtk, realize, setBackend } = await import("../mod.ts");
-const { createWasmBackend } = await import("../backends/wasm/mod.ts");
+const { createWasmBackend, wakeWork } = await import("../backends/wasm/mod.ts");
 const { makeProblem } = await import("./ntk_problems.ts");
 lap("imports");
 await setBackend(createWasmBackend({ threads: Number(threads) }));
@@ -59,7 +59,7 @@ if (mode === "runs") {
     relaxed: true,
     threads: Number(threads),
     shared: true,
-    shareAbove: 60e3,
+    shareAbove: wakeWork,
   });
   lap("emission");
   const memory = new WebAssembly.Memory({ initial: 1, maximum: 65536, shared: true });

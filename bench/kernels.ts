@@ -7,7 +7,15 @@
 import { formatNpy, parseNpy } from "../lib/npy/mod.ts";
 import { digits, duration, ratio, table } from "./markdown.ts";
 import { makeProblem, type ProblemName } from "./ntk_problems.ts";
-import { findPython, type Program, runOnce, startWorker, type Worker } from "./processes.ts";
+import type { OnceReply } from "./peers/protocol.ts";
+import {
+  findPython,
+  type Program,
+  runOnce,
+  script,
+  startWorker,
+  type Worker,
+} from "./processes.ts";
 import { inTurn, median, sleep } from "./timing.ts";
 
 /** Median seconds by the name of what computed. */
@@ -61,21 +69,19 @@ function file(path: string): string {
 
 /** What can compute kernels here. */
 async function findPrograms(): Promise<Record<string, Program>> {
-  const deno = Deno.execPath();
-  const run = (path: string): string[] => ["run", "-A", "--no-lock", "--no-check", file(path)];
   const programs: Record<string, Program> = {
-    [ours]: { name: ours, command: deno, args: run("ntk_worker.ts") },
-    [jaxJs]: { name: jaxJs, command: deno, args: run("peers/jax_js_ntk.ts") },
+    [ours]: script(ours, "ntk_worker.ts"),
+    [jaxJs]: script(jaxJs, "peers/jax_js_ntk.ts"),
   };
-  const scripts = [
+  const pythons = [
     [torch, "torch", "peers/torch_ntk.py"],
     [neuralTangents, "jax, neural_tangents", "peers/neural_tangents_ntk.py"],
   ];
-  for (const [name, modules, script] of scripts) {
+  for (const [name, modules, path] of pythons) {
     // neural-tangents imports only with two of JAX's names put back, which its script does.
     const python = await findPython(name === neuralTangents ? "jax, tf2jax" : modules);
     if (python === null) console.error(`${name} is left out: no Python with it (TANGENTS_PYTHON)`);
-    else programs[name] = { name, command: python, args: [file(script)] };
+    else programs[name] = { name, command: python, args: [file(path)] };
   }
   return programs;
 }
@@ -158,7 +164,7 @@ async function measureCold(
     for (const program of programs) {
       const asked = program.name === ours && method === "structured-derivatives" ? "auto" : method;
       const args = [problem, "--threads", String(threads), "--once", asked, "full"];
-      const { wall, start, peak } = await runOnce(program, args);
+      const { wall, start, peak } = await runOnce<OnceReply>(program, args);
       (seconds[program.name] ??= []).push(wall);
       (memory[program.name] ??= []).push(peak - start);
     }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { KernelRequest, OnceReply } from "./peers/protocol.ts";
+import type { KernelRequest } from "./peers/protocol.ts";
 
 /** How to start a process that computes kernels. */
 export interface Program {
@@ -65,11 +65,21 @@ export async function startWorker(program: Program, more: readonly string[]): Pr
   };
 }
 
-/** A whole process that computes one kernel: its seconds from start to end, and what it says. */
-export async function runOnce(
+/** A script of this folder as a program; `flags` are those of `deno run`. */
+export function script(name: string, path: string, flags: readonly string[] = []): Program {
+  const file = new URL(path, import.meta.url).pathname;
+  return {
+    name,
+    command: Deno.execPath(),
+    args: ["run", "-A", "--no-lock", "--no-check", ...flags, file],
+  };
+}
+
+/** A whole process that measures something once: its seconds from start to end, and what it says in JSON. */
+export async function runOnce<Reply>(
   program: Program,
   more: readonly string[],
-): Promise<OnceReply & { readonly wall: number }> {
+): Promise<Reply & { readonly wall: number }> {
   const from = performance.now();
   const { success, stdout } = await new Deno.Command(program.command, {
     args: [...program.args, ...more],

@@ -59,7 +59,7 @@ export interface WasmBackend extends Backend {
 /** Most threads by default: beyond it memory is the limit. */
 const mostThreads = 16;
 /** Work in estimated nanoseconds that is worth waking a thread for. */
-const wakeWork = 60e3;
+export const wakeWork = 60e3;
 /** The most memory that 32-bit addresses reach. */
 const mostMemory = 2 ** 32;
 
