@@ -203,13 +203,12 @@ export async function explainNtk<Params, X>(
   };
   const rows: ExplainedParameter[] = [];
   for (const [i, share] of plan.shares.entries()) {
-    const alone = withParameters(problem, [i]);
-    const kernel = withOutputShape(kernelBy(alone, [share.method]), problem.form);
-    const { bytes } = await prepareAll([kernel], backend);
+    const alone = kernelBy(withParameters(problem, [i]), [share.method]);
+    const { bytes } = await prepareAll([withOutputShape(alone, problem.form)], backend);
     const measuredSeconds = await timeOf([i]);
     rows.push({
       ...share,
-      predictedSeconds: expectedSeconds(alone, [share.method], rates),
+      predictedSeconds: expectedSeconds(alone, rates),
       bytes,
       ...(measuredSeconds === undefined ? {} : { measuredSeconds }),
     });
@@ -220,7 +219,7 @@ export async function explainNtk<Params, X>(
     parameters: rows,
     passes: plan.passes,
     rate,
-    predictedSeconds: expectedSeconds(problem, choices, rates),
+    predictedSeconds: expectedSeconds(kernelBy(problem, choices), rates),
     ...(measuredSeconds === undefined ? {} : { measuredSeconds }),
     bytes,
     memoryLimit,

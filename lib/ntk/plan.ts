@@ -160,13 +160,9 @@ function candidatesOf({ operations, tangents, passes }: Costs): Candidate[] {
 /** Candidates that are expected to cost less than this many times the best are built, and their programs' time estimated. */
 const closeCall = 2;
 
-/** The seconds that the program of a choice is expected to take. */
-export function expectedSeconds(
-  problem: KernelProblem,
-  choices: readonly NtkMethod[],
-  rates: Rates,
-): number {
-  const { program } = buildProgram([kernelBy(problem, choices)]);
+/** The seconds that the program of a kernel is expected to take. */
+export function expectedSeconds(kernel: Tensor, rates: Rates): number {
+  const { program } = buildProgram([kernel]);
   return estimateSeconds(lower(simplify(program)), rates);
 }
 
@@ -176,7 +172,7 @@ function cheapest(problem: KernelProblem, costs: Costs, rates: Rates): readonly 
   const least = Math.min(...candidates.map(({ cost }) => cost));
   const close = candidates.filter(({ cost }) => cost <= closeCall * least);
   if (close.length === 1) return close[0].choices;
-  const seconds = close.map(({ choices }) => expectedSeconds(problem, choices, rates));
+  const seconds = close.map(({ choices }) => expectedSeconds(kernelBy(problem, choices), rates));
   return close[seconds.indexOf(Math.min(...seconds))].choices;
 }
 
