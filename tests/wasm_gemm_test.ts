@@ -111,6 +111,12 @@ Deno.test("gemm: batches of all small sizes", () => {
   assert(kinds.get("tiny")! > 1000, "few of the products are written out");
 });
 
+/** Matrices of either storage order: the flags among the bits are those of transposed ones. */
+function sidesOf(batch: number, bits: number) {
+  return (flag: number, rows: number, columns: number): MatrixView =>
+    (bits & flag) !== 0 ? transposed(batch, rows, columns) : dense(batch, rows, columns);
+}
+
 Deno.test("gemm: short sums", () => {
   let seed = 0;
   let short = 0;
@@ -122,9 +128,7 @@ Deno.test("gemm: short sums", () => {
   ) {
     for (const k of [1, 2, 3, 8, 13, 16, 27, 31, 32, 33]) {
       const bits = seed++;
-      const batch = m * n < 4000 ? 3 : 1;
-      const side = (flag: number, rows: number, columns: number) =>
-        (bits & flag) !== 0 ? transposed(batch, rows, columns) : dense(batch, rows, columns);
+      const side = sidesOf(m * n < 4000 ? 3 : 1, bits);
       const kind = check(`${m}x${n}x${k}, ${bits}`, {
         dtype: dtypes[bits % 4 === 0 ? 1 : 0],
         a: side(1, m, k),
@@ -145,8 +149,7 @@ Deno.test("gemm: many rows times a few columns", () => {
   for (let n = 2; n <= 13; n++) {
     for (const [m, k] of [[16, 128], [23, 131], [40, 193], [61, 1001], [7, 130], [97, 8003]]) {
       const bits = seed++;
-      const side = (flag: number, rows: number, columns: number) =>
-        (bits & flag) !== 0 ? transposed(2, rows, columns) : dense(2, rows, columns);
+      const side = sidesOf(2, bits);
       // The same product, and its transpose.
       const [rows, columns] = seed % 3 > 0 ? [m, n] : [n, m];
       const gaps = side(1, k, columns);

@@ -6,10 +6,8 @@
  * @module
  */
 import { type LoopKernel, type LoweredProgram, storageBytes } from "../../lib/compiler/kernel.ts";
-import type { FunctionReference, ModuleBuilder } from "./assembler.ts";
 import { kernelCost } from "./cost.ts";
 import { overRows } from "./loop.ts";
-import { emitCount, runParameters } from "./loop_interface.ts";
 
 /** Kernels that run as one, over rows. */
 export interface Chain {
@@ -128,25 +126,4 @@ function bytesOf(accesses: readonly Access[]): number {
     if (step !== 0) spans.set(key, Math.max(spans.get(key) ?? 0, end - begin));
   }
   return [...spans.values()].reduce((a, b) => a + b, 0);
-}
-
-/** A member's function, and how many bytes behind the first member's its table of buffers stands. */
-export interface ChainStep {
-  readonly run: FunctionReference;
-  readonly table: number;
-}
-
-/** One function that does a chain's tasks: every step for a block of rows, then for the next. */
-export function emitChain(module: ModuleBuilder, steps: readonly ChainStep[]): FunctionReference {
-  return module.addFunction("chain", runParameters, [], (f) => {
-    const [tables, shared, own, begin, end] = [0, 1, 2, 3, 4].map((i) => f.parameter(i));
-    const task = f.local("i32");
-    f.get(begin).set(task);
-    emitCount(f, task, 1, () => f.get(end), () => {
-      for (const { run, table } of steps) {
-        f.get(tables).i32(table).op("i32.add").get(shared).get(own).get(task);
-        f.get(task).i32(1).op("i32.add").call(run);
-      }
-    });
-  });
 }

@@ -15,11 +15,13 @@ import type {
 } from "../../lib/compiler/kernel.ts";
 import { renumberBuffers, viewsOf } from "../../lib/compiler/plan.ts";
 import { type FunctionReference, ModuleBuilder } from "./assembler.ts";
-import { type ChainStep, emitChain, findChain } from "./chain.ts";
+import { findChain } from "./chain.ts";
 import { emitContract, type TableEntry } from "./contract.ts";
 import { kernelCost } from "./cost.ts";
 import { emitKernel } from "./emit.ts";
 import { GemmCache, gemmDescriptor, gemmDescriptorLength } from "./gemm.ts";
+import { alignToLine } from "./gemm_numeric.ts";
+import { emitSequence } from "./loop_interface.ts";
 import { soleWriters } from "./masks.ts";
 import { addSchedule, frameHeadBytes, type Segment, type Step } from "./schedule.ts";
 
@@ -161,12 +163,12 @@ export function compileModule(lowered: LoweredProgram, options: CompileOptions):
     if (chain !== null) {
       const members = chain.kernels.map((kernel) => place(kernel, chain.rowsPerTask));
       const { table } = members[0];
-      const steps = members.map((member): ChainStep => ({
+      const steps = members.map((member) => ({
         run: member.code.phases[0].run,
         table: 4 * (member.table - table),
       }));
       const { tasks, work } = chain;
-      phases.push({ run: emitChain(module, steps), tasks, work, table });
+      phases.push({ run: emitSequence(module, "chain", steps), tasks, work, table });
       index += members.length - 1;
       continue;
     }
@@ -199,7 +201,7 @@ export function compileModule(lowered: LoweredProgram, options: CompileOptions):
       for (const { run, tasks } of code.phases) phases.push({ run, tasks, work, table });
     }
     sharedScratchBytes = Math.max(sharedScratchBytes, code.sharedScratchBytes);
-    threadScratchBytes = Math.max(threadScratchBytes, align(code.threadScratchBytes));
+    threadScratchBytes = Math.max(threadScratchBytes, alignToLine(code.threadScratchBytes));
   }
 
   const { segments, parallelWork } = makeSegments(phases, options);
@@ -219,7 +221,7 @@ export function compileModule(lowered: LoweredProgram, options: CompileOptions):
     parallelWork,
     sharedScratchBytes,
     threadScratchBytes,
-    frameBytes: align(countersEnd + 4 * frame.words),
+    frameBytes: alignToLine(countersEnd + 4 * frame.words),
     countersEnd,
     entryWords: Int32Array.from(frame.entries, ({ word }) => first + word),
     entryBuffers: Int32Array.from(frame.entries, ({ buffer }) => buffer),
@@ -278,8 +280,4 @@ function kernelKey(kernel: Kernel, buffers: readonly BufferSpec[]): string {
       ? `${Object.is(value, -0) ? "-0" : value}`
       : value;
   return JSON.stringify([kernel, buffers.map(({ dtype, length }) => [dtype, length])], exact);
-}
-
-function align(bytes: number): number {
-  return Math.ceil(bytes / 64) * 64;
 }

@@ -11,6 +11,7 @@ import { gemmDescriptor } from "./gemm_descriptor.ts";
 import { maskedMicrokernel } from "./gemm_masked_micro.ts";
 import { type MaskedPlan, planMasked } from "./gemm_masked_plan.ts";
 import {
+  alignToLine,
   emitFor,
   emitIncrement,
   type FunctionCache,
@@ -31,17 +32,14 @@ interface Context {
   readonly k: number;
 }
 
-/** A multiple of a cache line. */
-const align = (bytes: number): number => Math.ceil(bytes / 64) * 64;
-
 /** A group's record for one block of k: how many k are left, the list of their rows of B, and packed panels of rows. */
 function recordLayout(
   plan: MaskedPlan,
   numeric: Numeric,
 ): { list: number; panels: number; total: number } {
   const list = 64;
-  const panels = list + align(4 * plan.depthBlock);
-  const total = panels + align(plan.group * plan.depthBlock * numeric.bytes);
+  const panels = list + alignToLine(4 * plan.depthBlock);
+  const total = panels + alignToLine(plan.group * plan.depthBlock * numeric.bytes);
   // An odd number of lines: records a power of two apart would share sets of the first-level cache.
   return { list, panels, total: 64 * (total / 64 | 1) };
 }
@@ -57,9 +55,9 @@ function scratchLayout(plan: MaskedPlan): { chains: number; tiles: number; total
   const { panel, tile, tiles } = sizes(plan);
   const panels = Math.ceil(plan.panels / plan.columnBlocks);
   const groups = Math.ceil(plan.groups / plan.rowBlocks);
-  const chains = align(panels * panel);
-  const first = chains + align(tile(plan.rows.largest));
-  return { chains, tiles: first, total: first + align(panels * groups * tiles) };
+  const chains = alignToLine(panels * panel);
+  const first = chains + alignToLine(tile(plan.rows.largest));
+  return { chains, tiles: first, total: first + alignToLine(panels * groups * tiles) };
 }
 
 /** Loads a pointer of the descriptor into a local. */
@@ -107,7 +105,7 @@ function listPhase(context: Context, name: string): FunctionReference {
     const [index, count, lane, list] = f.locals("i32", 4);
     const marks = f.parameter(1);
     const offsets = f.local("i32");
-    f.get(marks).i32(align(plan.depthBlock * numeric.bytes)).op("i32.add").set(offsets);
+    f.get(marks).i32(alignToLine(plan.depthBlock * numeric.bytes)).op("i32.add").set(offsets);
     emitFor(f, task, () => f.get(f.parameter(2)), () => f.get(f.parameter(3)), () => {
       f.get(task).i32(plan.groups).op("i32.div_u").set(block);
       f.get(task).i32(plan.groups).op("i32.rem_u").i32(plan.group).op("i32.mul").set(row);
@@ -374,7 +372,7 @@ export function emitMasked(
     ],
     scratchBytes: Math.max(
       scratchLayout(plan).total,
-      align(plan.depthBlock * numeric.bytes) + align(plan.depthBlock * 4),
+      alignToLine(plan.depthBlock * numeric.bytes) + alignToLine(plan.depthBlock * 4),
     ),
     workspaceBytes: lists * recordLayout(plan, numeric).total,
     plan,

@@ -8,8 +8,11 @@ import type {
 } from "./assembler.ts";
 import {
   emitAdd,
+  emitAddStored,
   emitIncrement,
+  emitMoveOut,
   emitMultiplyAdd,
+  emitOuterStep,
   emitUnrolled,
   type FunctionCache,
   type Numeric,
@@ -110,9 +113,26 @@ const fewestHalved = 16;
 /** The same where sums are written out: spilling the first chain takes as long as some ten terms. */
 const fewestHalvedWritten = 24;
 
-/** Terms of the first of two chains of a sum that is written out; 0 for one chain. */
-export function halfOfChain(k: number): number {
-  return k < fewestHalvedWritten ? 0 : Math.ceil(k / 2);
+/**
+ * Emits sums of k terms that are written out, from zero on: `step` emits the adding of one term. Long ones are two chains, the
+ * first of which waits `at` bytes from `place`.
+ */
+export function emitWrittenSums(
+  f: FunctionBuilder,
+  numeric: Numeric,
+  sums: readonly Local[],
+  k: number,
+  place: Local,
+  at: number,
+  step: (u: number) => void,
+): void {
+  const half = k < fewestHalvedWritten ? 0 : Math.ceil(k / 2);
+  for (const sum of sums) f.i32x4Splat(0).set(sum);
+  for (let u = 0; u < k; u++) {
+    if (u > 0 && u === half) emitMoveOut(f, sums, place, at);
+    step(u);
+  }
+  if (half > 0) emitAddStored(f, numeric, sums, place, at);
 }
 
 /** Emits the adding of a tile's sums to what `tile` holds, unless `empty` is set; `flush` leaves them there, and zero. */
@@ -124,18 +144,11 @@ export function emitChains(
   empty: Local,
 ): { flush: () => void; join: () => void } {
   const join = () => {
-    f.get(empty).op("i32.eqz").if_(() => {
-      sums.forEach((sum, i) => {
-        f.get(sum).get(tile).load("v128.load", 16 * i).op(numeric.add).set(sum);
-      });
-    });
+    f.get(empty).op("i32.eqz").if_(() => emitAddStored(f, numeric, sums, tile));
   };
   const flush = () => {
     join();
-    sums.forEach((sum, i) => {
-      f.get(tile).get(sum).store("v128.store", 16 * i);
-      f.i32x4Splat(0).set(sum);
-    });
+    emitMoveOut(f, sums, tile);
     f.i32(0).set(empty);
   };
   return { flush, join };
@@ -175,11 +188,9 @@ export function outerMicrokernel(
     /** Where the sum is in the panel of A, or how far along A's rows. */
     const position = f.local("i32");
     const sums = Array.from({ length: rows }, () => f.locals("v128", vectors));
-    // The shorter side stays in registers while the other streams through one: with twelve sums, that
-    // leaves V8's fifteen registers just enough.
-    const streamsB = rows < vectors;
-    const left = f.locals("v128", streamsB ? rows : 1);
-    const right = f.locals("v128", streamsB ? 1 : vectors);
+    // With twelve sums, V8's fifteen registers are just enough.
+    const held = f.locals("v128", Math.min(rows, vectors));
+    const streamed = f.local("v128");
     const offset = f.local("i32");
     const loadLeft = (u: number, i: number, to: Local) => {
       // Engines without guard pages check the bounds of every load. With the offset added before, all
@@ -200,19 +211,13 @@ export function outerMicrokernel(
     };
     const step = (u: number) => {
       if (b === "direct") f.get(source).load("i32.load", 4 * u).set(offset);
-      if (streamsB) {
-        left.forEach((vector, i) => loadLeft(u, i, vector));
-        for (let j = 0; j < vectors; j++) {
-          loadRight(u, j, right[0]);
-          left.forEach((vector, i) => emitMultiplyAdd(f, numeric, vector, right[0], sums[i][j]));
-        }
-      } else {
-        right.forEach((vector, j) => loadRight(u, j, vector));
-        for (const [i, row] of sums.entries()) {
-          loadLeft(u, i, left[0]);
-          row.forEach((sum, j) => emitMultiplyAdd(f, numeric, left[0], right[j], sum));
-        }
-      }
+      emitOuterStep(
+        f,
+        numeric,
+        { sums, held, streamed },
+        (i, to) => loadLeft(u, i, to),
+        (j, to) => loadRight(u, j, to),
+      );
     };
     const first = aCount + bCount + 1;
     const empty = f.local("i32");

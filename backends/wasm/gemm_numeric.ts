@@ -189,3 +189,74 @@ export class FunctionCache {
     return found;
   }
 }
+
+/** Bytes of whole cache lines: parts of scratch memory begin on lines of their own. */
+export function alignToLine(bytes: number): number {
+  return Math.ceil(bytes / 64) * 64;
+}
+
+/** address → nothing: one lane of a vector is read from there; lane 0 first, which clears the others. */
+export function emitGatherLane(
+  f: FunctionBuilder,
+  numeric: Numeric,
+  vector: Local,
+  lane: number,
+): void {
+  if (lane === 0) f.load(numeric.loadZero).set(vector);
+  else f.get(vector).loadLane(numeric.loadLane, lane).set(vector);
+}
+
+/** Emits a step of sums of outer products: the shorter side stays in registers while the other streams through one. */
+export function emitOuterStep(
+  f: FunctionBuilder,
+  numeric: Numeric,
+  { sums, held, streamed }: {
+    readonly sums: readonly (readonly Local[])[];
+    /** As many as the shorter side has vectors, or more. */
+    readonly held: readonly Local[];
+    readonly streamed: Local;
+  },
+  loadLeft: (row: number, to: Local) => void,
+  loadRight: (column: number, to: Local) => void,
+): void {
+  const columns = sums[0].length;
+  if (sums.length < columns) {
+    sums.forEach((_, i) => loadLeft(i, held[i]));
+    for (let j = 0; j < columns; j++) {
+      loadRight(j, streamed);
+      sums.forEach((row, i) => emitMultiplyAdd(f, numeric, held[i], streamed, row[j]));
+    }
+    return;
+  }
+  sums[0].forEach((_, j) => loadRight(j, held[j]));
+  sums.forEach((row, i) => {
+    loadLeft(i, streamed);
+    row.forEach((sum, j) => emitMultiplyAdd(f, numeric, streamed, held[j], sum));
+  });
+}
+
+/** Emits the adding of what stands `at` bytes from an address to sums. */
+export function emitAddStored(
+  f: FunctionBuilder,
+  numeric: Numeric,
+  sums: readonly Local[],
+  address: Local,
+  at = 0,
+): void {
+  sums.forEach((sum, i) => {
+    f.get(sum).get(address).load("v128.load", at + 16 * i).op(numeric.add).set(sum);
+  });
+}
+
+/** Emits the storing of sums `at` bytes from an address; they are zero afterwards. */
+export function emitMoveOut(
+  f: FunctionBuilder,
+  sums: readonly Local[],
+  address: Local,
+  at = 0,
+): void {
+  sums.forEach((sum, i) => {
+    f.get(address).get(sum).store("v128.store", at + 16 * i);
+    f.i32x4Splat(0).set(sum);
+  });
+}

@@ -13,6 +13,7 @@ import type {
 } from "./assembler.ts";
 import {
   emitAdd,
+  emitGatherLane,
   emitIncrement,
   emitStoreLanes,
   emitUnrolled,
@@ -280,8 +281,7 @@ export function packFunction(
       f.get(depthTable).load("i32.load", 4 * u).set(offset);
       pointers.forEach((pointer, i) => {
         f.get(pointer).get(offset).op("i32.add");
-        if (i === 0) f.load(numeric.loadZero).set(rows[0]);
-        else f.get(rows[0]).loadLane(numeric.loadLane, i).set(rows[0]);
+        emitGatherLane(f, numeric, rows[0], i);
       });
       emitStoreLanes(f, numeric, destination, u * stride, rows[0], width);
     };

@@ -97,28 +97,35 @@ export function planGemm(shape: GemmShape): GemmPlan {
   };
 }
 
+/** What plans that read their operands where they stand have in common, unless they say otherwise. */
+const inPlace = {
+  vectors: 0,
+  columnVectors: 0,
+  columnRun: 0,
+  packA: "gather",
+  packB: "lanes",
+  directA: true,
+  directB: true,
+  wholeB: false,
+  unroll: 1,
+  compensated: false,
+} as const;
+
 /** The plan of a few rows times a large matrix. */
 function planStrip(shape: GemmShape, swap: boolean, lanes: number): GemmPlan {
   const { batch, m, n, k, c } = shape;
   const columns = equalSplit(n, stripPanelBytes(m) / 16, Math.ceil(n / lanes));
   const depthBlocks = Math.ceil(k / stripDepth);
   return {
+    ...inPlace,
     kind: "strip",
     swap,
     rows: balancedSplit(m, m),
     columns,
     vectors: columns.small,
     columnVectors: Math.ceil(n / lanes),
-    columnRun: 0,
-    packA: "gather",
-    packB: "lanes",
-    directA: true,
-    directB: true,
-    wholeB: false,
-    unroll: 1,
     depthBlock: stripDepth,
     depthBlocks,
-    compensated: false,
     ...cutStrip(batch, columns, m * n * k, depthBlocks, c.columns.run >= n),
   };
 }
@@ -132,22 +139,16 @@ function planThin(shape: GemmShape, swap: boolean, rowLimit: number, lanes: numb
   const depthBlock = roundUp(Math.ceil(k / blocks), 16);
   const depthBlocks = Math.ceil(k / depthBlock);
   return {
+    ...inPlace,
     kind: "thin",
     swap,
     rows,
     columns,
-    vectors: 0,
-    columnVectors: 0,
-    columnRun: 0,
-    packA: "gather",
     packB: b.rows.run >= k ? "depth" : b.columns.run >= n ? "lanes" : "gather",
-    directA: true,
     directB: false,
     wholeB: true,
-    unroll: 1,
     depthBlock,
     depthBlocks,
-    compensated: false,
     ...cutIntoTasks(batch, lanes, {
       kind: "thin",
       rows,
@@ -166,21 +167,15 @@ function planTaps(shape: GemmShape, swap: boolean, lanes: number): GemmPlan {
   const cut = columnVectors(shape, lanes, "lanes");
   const runs = n / cut.columnRun;
   return {
+    ...inPlace,
     kind: "taps",
     swap,
     rows: balancedSplit(1, 1),
     columns: { size: n, panels: runs, small: cut.columnRun, extra: 0, largest: cut.columnRun },
     vectors: Math.ceil(cut.columnRun / lanes),
     ...cut,
-    packA: "gather",
-    packB: "lanes",
-    directA: true,
-    directB: true,
-    wholeB: false,
-    unroll: 1,
     depthBlock: k,
     depthBlocks: 1,
-    compensated: false,
     ...cutRuns(batch, runs, n * k),
   };
 }
@@ -188,22 +183,14 @@ function planTaps(shape: GemmShape, swap: boolean, lanes: number): GemmPlan {
 /** The plan of a batch of tiny products. */
 function planTiny({ batch, m, n, k }: GemmShape, swap: boolean): GemmPlan {
   return {
+    ...inPlace,
     kind: "tiny",
     swap,
     rows: balancedSplit(m, m),
     columns: balancedSplit(n, n),
-    vectors: 0,
-    columnVectors: 0,
-    columnRun: 0,
-    packA: "gather",
     packB: "gather",
-    directA: true,
-    directB: true,
-    wholeB: false,
-    unroll: 1,
     depthBlock: k,
     depthBlocks: 1,
-    compensated: false,
     ...cutGroups(Math.ceil(batch / tinyGroup(batch)), batch * m * n * k),
   };
 }

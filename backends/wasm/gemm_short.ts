@@ -7,12 +7,12 @@
  */
 import type { FunctionReference, Local, ModuleBuilder } from "./assembler.ts";
 import { emitRowLoop, pushEntry, type UnitContext } from "./gemm_context.ts";
-import { halfOfChain } from "./gemm_micro.ts";
+import { emitWrittenSums } from "./gemm_micro.ts";
 import {
   emitAdd,
   emitFor,
   emitIncrement,
-  emitMultiplyAdd,
+  emitOuterStep,
   type FunctionCache,
   type Numeric,
 } from "./gemm_numeric.ts";
@@ -64,10 +64,8 @@ function shortMicrokernel(
     const starts = f.locals("i32", vectors);
     const address = f.local("i32");
     const sums = Array.from({ length: rows }, () => f.locals("v128", vectors));
-    // The shorter side stays in registers while the other streams through one.
-    const streamsB = rows < vectors;
-    const left = f.locals("v128", streamsB ? rows : 1);
-    const right = f.locals("v128", streamsB ? 1 : vectors);
+    const held = f.locals("v128", Math.min(rows, vectors));
+    const streamed = f.local("v128");
     targets.forEach((target, i) => {
       f.get(rowTable).load("i32.load", 4 * i).get(c).op("i32.add").set(target);
     });
@@ -82,37 +80,10 @@ function shortMicrokernel(
         emitAdd(f, 16 * (u * vectors + j));
         f.load("v128.load").set(to);
       };
-      if (streamsB) {
-        left.forEach((vector, i) => loadLeft(i, vector));
-        for (let j = 0; j < vectors; j++) {
-          loadRight(j, right[0]);
-          left.forEach((vector, i) => emitMultiplyAdd(f, numeric, vector, right[0], sums[i][j]));
-        }
-        return;
-      }
-      right.forEach((vector, j) => loadRight(j, vector));
-      sums.forEach((row, i) => {
-        loadLeft(i, left[0]);
-        row.forEach((sum, j) => emitMultiplyAdd(f, numeric, left[0], right[j], sum));
-      });
+      emitOuterStep(f, numeric, { sums, held, streamed }, loadLeft, loadRight);
     };
-    const half = halfOfChain(k);
     f.loop((next) => {
-      for (const sum of sums.flat()) f.i32x4Splat(0).set(sum);
-      for (let u = 0; u < k; u++) {
-        if (u > 0 && u === half) {
-          sums.flat().forEach((sum, i) => {
-            f.get(tile).get(sum).store("v128.store", 16 * i);
-            f.i32x4Splat(0).set(sum);
-          });
-        }
-        step(u);
-      }
-      if (half > 0) {
-        sums.flat().forEach((sum, i) => {
-          f.get(sum).get(tile).load("v128.load", 16 * i).op(numeric.add).set(sum);
-        });
-      }
+      emitWrittenSums(f, numeric, sums.flat(), k, tile, 0, step);
       emitIncrement(f, b, 16 * vectors * k);
       starts.forEach((start, j) => f.get(offsets).load("i32.load", 4 * j).set(start));
       sums.forEach((row, i) =>

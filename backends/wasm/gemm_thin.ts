@@ -11,9 +11,10 @@ import { emitRowLoop, emitStore, pushEntry, tileBytes, type UnitContext } from "
 import { emitLaneSums } from "./gemm_micro.ts";
 import {
   emitAdd,
+  emitGatherLane,
   emitIncrement,
   emitLoadLanes,
-  emitMultiplyAdd,
+  emitOuterStep,
   emitUnrolled,
   type FunctionCache,
   type Numeric,
@@ -100,8 +101,7 @@ function packThin(
           }
           for (let j = 0; j < count; j++) {
             f.get(pointers[first + j]).get(row).op("i32.add");
-            if (j === 0) f.load(numeric.loadZero).set(vector);
-            else f.get(vector).loadLane(numeric.loadLane, j).set(vector);
+            emitGatherLane(f, numeric, vector, j);
           }
         });
         emitTranspose(f, numeric, vectors, spare);
@@ -163,20 +163,8 @@ function thinMicrokernel(
         f.set(address);
         emitLoadLanes(f, numeric, address, to, used);
       };
-      // The shorter side stays in registers while the other streams through one.
-      if (rows < size) {
-        pointers.forEach((_, i) => loadLeft(i, held[i]));
-        for (let j = 0; j < size; j++) {
-          loadRight(j, streamed);
-          sums.forEach((row, i) => emitMultiplyAdd(f, numeric, held[i], streamed, row[j]));
-        }
-        return;
-      }
-      for (let j = 0; j < size; j++) loadRight(j, held[j]);
-      sums.forEach((row, i) => {
-        loadLeft(i, streamed);
-        for (let j = 0; j < size; j++) emitMultiplyAdd(f, numeric, streamed, held[j], row[j]);
-      });
+      const tile = { sums: sums.map((row) => row.slice(0, size)), held, streamed };
+      emitOuterStep(f, numeric, tile, loadLeft, loadRight);
     };
     /** Adds what `body` sums for each panel of columns to the vectors in memory, unless nothing was there before. */
     const addPanels = (body: (panel: { start: number; size: number }) => void) => {

@@ -10,6 +10,7 @@ import { gemmDescriptor, rolesOf } from "./gemm_descriptor.ts";
 import {
   emitAdd,
   emitFor,
+  emitGatherLane,
   emitLoadLanes,
   emitMultiplyAdd,
   emitStoreLanes,
@@ -17,12 +18,12 @@ import {
   type Numeric,
   numericOf,
 } from "./gemm_numeric.ts";
-import { halfOfChain } from "./gemm_micro.ts";
+import { emitWrittenSums } from "./gemm_micro.ts";
 import { emitTranspose } from "./gemm_pack.ts";
 import { balancedSplit, type GemmShape, transposed } from "./gemm_shape.ts";
 
 /** Longest sides, and most multiplications of vectors, that are written out. */
-export const tinySide = 16;
+const tinySide = 16;
 const tinyDepth = 32;
 const mostMultiplies = 1024;
 /** Matrices in a batch from which the code pays. */
@@ -182,8 +183,7 @@ function emitCopyB({ f, numeric, shape, way, b, scratch }: Tiny, at: {
         f.get(b);
         at.columns(start + i);
         at.depth(d);
-        if (i === 0) f.load(numeric.loadZero).set(rows[0]);
-        else f.get(rows[0]).loadLane(numeric.loadLane, i).set(rows[0]);
+        emitGatherLane(f, numeric, rows[0], i);
       }
       f.get(scratch).get(rows[0]).store("v128.store", place(d, j));
     }
@@ -241,9 +241,8 @@ export function tinyFunction(
     /** A tile: its rows, and its vectors by number. */
     const tile = (rows: readonly number[], vectors: readonly number[]) => {
       const own = rows.map((_, i) => vectors.map((_, j) => sums[i * vectors.length + j]));
-      for (const sum of own.flat()) f.i32x4Splat(0).set(sum);
       /** Where the vectors of A that are loaded begin, by which register. */
-      let loaded: number[] = [];
+      const loaded: number[] = [];
       const spread = (i: number, d: number) => {
         const row = rows[i];
         if (way.a === "splat") {
@@ -272,26 +271,13 @@ export function tinyFunction(
         emitSpread(f, lanes, left[register], at - start);
         f.set(factor);
       };
-      const half = halfOfChain(k);
-      for (let d = 0; d < k; d++) {
-        if (d > 0 && d === half) {
-          own.flat().forEach((sum, i) => {
-            f.get(scratch).get(sum).store("v128.store", chains + 16 * i);
-            f.i32x4Splat(0).set(sum);
-          });
-        }
+      emitWrittenSums(f, numeric, own.flat(), k, scratch, chains, (d) => {
         vectors.forEach((j, v) => loadRight(d, j, right[v]));
         rows.forEach((_, i) => {
           spread(i, d);
           vectors.forEach((_, v) => emitMultiplyAdd(f, numeric, factor, right[v], own[i][v]));
         });
-      }
-      loaded = [];
-      if (half > 0) {
-        own.flat().forEach((sum, i) => {
-          f.get(sum).get(scratch).load("v128.load", chains + 16 * i).op(numeric.add).set(sum);
-        });
-      }
+      });
       rows.forEach((row, i) =>
         vectors.forEach((j, v) => {
           emitStoreVector(tiny, own[i][v], right[0], row, way.vectors[j], {
@@ -362,8 +348,7 @@ function emitStoreVector(
     for (let lane = 0; lane < lanes; lane++) {
       locate(start + lane);
       f.get(address);
-      if (lane === 0) f.load(numeric.loadZero).set(before);
-      else f.get(before).loadLane(numeric.loadLane, lane).set(before);
+      emitGatherLane(f, numeric, before, lane);
     }
     f.get(sum).get(before).op(numeric.add).set(sum);
   }

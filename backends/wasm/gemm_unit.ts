@@ -12,6 +12,7 @@ import {
 import { gemmDescriptor, rolesOf } from "./gemm_descriptor.ts";
 import { dotMicrokernel } from "./gemm_micro.ts";
 import {
+  alignToLine,
   emitFor,
   emitIncrement,
   type FunctionCache,
@@ -62,21 +63,20 @@ export function scratchLayout(
   plan: GemmPlan,
   numeric: Numeric,
 ): { bPanel: number; chains: number; tiles: number; total: number } {
-  const align = (bytes: number) => Math.ceil(bytes / 64) * 64;
   const panelsIn = (split: Split, blocks: number) => Math.ceil(split.panels / blocks);
   if (plan.kind === "strip") {
     return {
       bPanel: 0,
       chains: 0,
       tiles: 0,
-      total: align(plan.rows.size * stripDepth * numeric.bytes),
+      total: alignToLine(plan.rows.size * stripDepth * numeric.bytes),
     };
   }
   if (plan.kind === "thin") {
     const { panel, sums } = thinBytes(plan, numeric.lanes);
-    const tiles = panel + align(sums);
+    const tiles = panel + alignToLine(sums);
     const count = plan.depthBlocks === 1 ? 1 : panelsIn(plan.rows, plan.rowBlocks);
-    const total = align(tiles + count * tileBytes(plan, numeric.lanes));
+    const total = alignToLine(tiles + count * tileBytes(plan, numeric.lanes));
     return { bPanel: 0, chains: panel, tiles, total };
   }
   if (plan.kind === "taps") return { bPanel: 0, chains: 0, tiles: 0, total: 0 };
@@ -85,12 +85,17 @@ export function scratchLayout(
   const depth = plan.depthBlock * numeric.bytes;
   const short = plan.kind === "short";
   const outer = short || plan.kind === "outer";
-  const bPanel = outer ? align(rowPanels * plan.rows.largest * depth) : 0;
-  const chains = bPanel + (outer ? align(packedColumnPanels(plan) * bPanelBytes(plan)) : 0);
-  const tiles = chains + (outer ? align(tileBytes(plan, numeric.lanes)) : 0);
-  if (short) return { bPanel, chains, tiles, total: tiles + align(shortOffsetBytes(plan)) };
+  const bPanel = outer ? alignToLine(rowPanels * plan.rows.largest * depth) : 0;
+  const chains = bPanel + (outer ? alignToLine(packedColumnPanels(plan) * bPanelBytes(plan)) : 0);
+  const tiles = chains + (outer ? alignToLine(tileBytes(plan, numeric.lanes)) : 0);
+  if (short) return { bPanel, chains, tiles, total: tiles + alignToLine(shortOffsetBytes(plan)) };
   const count = plan.depthBlocks === 1 ? 1 : rowPanels * columnPanels;
-  return { bPanel, chains, tiles, total: tiles + align(count * tileBytes(plan, numeric.lanes)) };
+  return {
+    bPanel,
+    chains,
+    tiles,
+    total: tiles + alignToLine(count * tileBytes(plan, numeric.lanes)),
+  };
 }
 
 /** Emits the function (descriptor, scratch, unit) that computes one unit: a block of C and a part of k. */

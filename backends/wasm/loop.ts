@@ -6,7 +6,7 @@
 import { type Instruction, type LoopKernel, storageBytes } from "../../lib/compiler/kernel.ts";
 import { FunctionBuilder, type FunctionReference, type ModuleBuilder } from "./assembler.ts";
 import { LoopEmitter } from "./loop_emitter.ts";
-import { emitTasks, type EmittedKernel, nothing, runParameters } from "./loop_interface.ts";
+import { emitSequence, type EmittedKernel, nothing, runParameters } from "./loop_interface.ts";
 import { normalize, product, reachable, splitFirst } from "./loop_normalize.ts";
 import { neededFunction, wantsConstants } from "./loop_operations.ts";
 import { type GivenPlan, type LoopPlan, overlappingDims, planLoop } from "./loop_plan.ts";
@@ -27,12 +27,13 @@ export function emitLoop(
   for (;;) {
     const split = splitReduction(rest, planOf(rest).plan.kind === "outer", scratch);
     if (split === null) break;
-    const pieces = split.pieces.map((list) =>
-      list.length === 1 ? emitOne(module, normalize(list[0])!, fused) : inOrder(
-        module,
-        list.map((piece) => emitOne(module, normalize(piece)!, fused, { single: true })),
-      )
-    );
+    const pieces = split.pieces.map((list): Phase => {
+      const single = list.length > 1;
+      const parts = list.map((piece) => emitOne(module, normalize(piece)!, fused, { single }));
+      if (!single) return parts[0];
+      const steps = parts.map(({ run }) => ({ run, table: 0 }));
+      return { run: emitSequence(module, "steps", steps), tasks: parts[0].tasks };
+    });
     phases.push(joinTasks(module, pieces));
     scratch += split.scratch;
     rest = normalize(split.final)!;
@@ -106,19 +107,6 @@ function joinTasks(
     }
   });
   return { run, tasks };
-}
-
-/** One function that does each task of several, one after the other. */
-function inOrder(module: ModuleBuilder, parts: readonly Phase[]): Phase {
-  const run = module.addFunction("steps", runParameters, [], (f) => {
-    emitTasks(f, (task) => {
-      for (const part of parts) {
-        f.get(f.parameter(0)).get(f.parameter(1)).get(f.parameter(2)).get(task);
-        f.get(task).i32(1).op("i32.add").call(part.run);
-      }
-    });
-  });
-  return { run, tasks: parts[0].tasks };
 }
 
 /** A normalized kernel's instructions, with a null for the reduced value, and its plan. */

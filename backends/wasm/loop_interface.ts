@@ -4,7 +4,7 @@
  * @module
  */
 import type { View } from "../../lib/compiler/kernel.ts";
-import type { FunctionBuilder, FunctionReference, Local } from "./assembler.ts";
+import type { FunctionBuilder, FunctionReference, Local, ModuleBuilder } from "./assembler.ts";
 
 /**
  * A kernel as functions of a module.
@@ -70,6 +70,29 @@ export function emitTasks(f: FunctionBuilder, body: (task: Local) => void): void
       f.get(task).get(f.parameter(4)).op("i32.ge_u").brIf(done);
       body(task);
       f.get(task).i32(1).op("i32.add").set(task).br(again);
+    });
+  });
+}
+
+/** A run function, and how many bytes behind the first one's its table of buffers stands. */
+export interface SequenceStep {
+  readonly run: FunctionReference;
+  readonly table: number;
+}
+
+/** One run function that does every task by several, one after the other, before the next task. */
+export function emitSequence(
+  module: ModuleBuilder,
+  name: string,
+  steps: readonly SequenceStep[],
+): FunctionReference {
+  return module.addFunction(name, runParameters, [], (f) => {
+    const [tables, shared, own] = [0, 1, 2].map((i) => f.parameter(i));
+    emitTasks(f, (task) => {
+      for (const { run, table } of steps) {
+        f.get(tables).i32(table).op("i32.add").get(shared).get(own).get(task);
+        f.get(task).i32(1).op("i32.add").call(run);
+      }
     });
   });
 }

@@ -15,7 +15,6 @@
 import type { FunctionBuilder, FunctionReference, Local, ModuleBuilder } from "./assembler.ts";
 import { emitBySize, emitPanelStart, emitSizes } from "./gemm_context.ts";
 import { gemmDescriptor } from "./gemm_descriptor.ts";
-import { chainLength, outerMicrokernel } from "./gemm_micro.ts";
 import {
   emitFor,
   emitIncrement,
@@ -32,7 +31,7 @@ import {
   type WinogradGradientPlan,
   type WinogradPlan,
 } from "./winograd_plan.ts";
-import { productsMicrokernel } from "./winograd_products.ts";
+import { emitPanelProducts } from "./winograd_products.ts";
 
 /** The function (source, table, destination) that transforms one filter: nine elements, through their offsets. */
 function filterTransform(
@@ -193,24 +192,8 @@ function emitProducts(
       f.get(filters).set(left);
       f.get(column).i32(32 * plan.blockRows).op("i32.mul").get(panels).op("i32.add").set(tile);
       emitSizes(f, rows, places.begin, places.end, (size, count) => {
-        const advance = (to: Local, bytes: number) =>
-          f.get(count).i32(bytes).op("i32.mul").get(to).op("i32.add").set(to);
-        if (channels <= chainLength) {
-          f.get(left).get(count).get(right).get(tile);
-          f.call(productsMicrokernel(module, cache, numeric, size, channels));
-        } else {
-          f.get(left).i32(4 * channels * size).get(count).get(right).i32(channels);
-          f.get(tile).i32(1).i32(32 * size);
-          f.call(outerMicrokernel(module, cache, numeric, {
-            rows: size,
-            vectors: 2,
-            a: "packed",
-            b: "packed",
-            output: "tile",
-          }));
-        }
-        advance(left, 4 * channels * size);
-        advance(tile, 32 * size);
+        const products = { count, left, tile, right, depth: channels, mostTerms: channels };
+        emitPanelProducts(f, module, cache, numeric, size, products);
       });
       emitIncrement(f, right, 32 * channels);
     });

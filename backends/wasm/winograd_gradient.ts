@@ -11,12 +11,11 @@
 import type { FunctionBuilder, FunctionReference, Local, ModuleBuilder } from "./assembler.ts";
 import { emitBySize, emitPanelStart, emitSizes } from "./gemm_context.ts";
 import { gemmDescriptor } from "./gemm_descriptor.ts";
-import { chainLength, outerMicrokernel } from "./gemm_micro.ts";
 import { emitFor, emitIncrement, type FunctionCache, numericOf } from "./gemm_numeric.ts";
 import type { GemmShape } from "./gemm_shape.ts";
 import { cotangentTransform, filterGradient, inputLanesTransform } from "./winograd_lanes.ts";
 import type { WinogradGradientPlan } from "./winograd_plan.ts";
-import { productsMicrokernel } from "./winograd_products.ts";
+import { emitPanelProducts } from "./winograd_products.ts";
 
 /** What the parts of one task's code share. */
 interface TaskLocals {
@@ -216,25 +215,10 @@ export function filterGradientPhase(
             f.get(place).i32(plan.cotangentBytes).op("i32.mul").get(t.cotangents).op("i32.add");
             f.set(left);
             emitSizes(f, rows, t.panelBegin, t.panelEnd, (size, count) => {
-              const advance = (to: Local, bytes: number) =>
-                f.get(count).i32(bytes).op("i32.mul").get(to).op("i32.add").set(to);
-              const panelBytes = 4 * size * plan.tilesInBand;
-              if (plan.tilesInBand <= chainLength) {
-                f.get(left).get(count).get(right).get(tile).get(t.tiles).i32(panelBytes).get(first);
-                f.call(productsMicrokernel(module, cache, numeric, size, "given"));
-              } else {
-                f.get(left).i32(panelBytes).get(count).get(right).get(t.tiles);
-                f.get(tile).get(first).i32(32 * size);
-                f.call(outerMicrokernel(module, cache, numeric, {
-                  rows: size,
-                  vectors: 2,
-                  a: "packed",
-                  b: "packed",
-                  output: "tile",
-                }));
-              }
-              advance(left, panelBytes);
-              advance(tile, 32 * size);
+              emitPanelProducts(f, module, cache, numeric, size, {
+                ...{ count, left, tile, right, empty: first },
+                ...{ depth: t.tiles, mostTerms: plan.tilesInBand },
+              });
             });
             emitIncrement(f, right, plan.inputPanelBytes);
             emitIncrement(f, channel, 7);

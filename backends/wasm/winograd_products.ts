@@ -4,9 +4,11 @@
  * Their sums are short, and where an engine checks the bounds of every load, loads take as long as the multiply-adds. So most
  * factors are lanes of one vector that is loaded once: rearranging it takes a unit that multiply-adds leave free.
  */
-import type { FunctionReference, Local, ModuleBuilder } from "./assembler.ts";
+import type { FunctionBuilder, FunctionReference, Local, ModuleBuilder } from "./assembler.ts";
+import { chainLength, outerMicrokernel } from "./gemm_micro.ts";
 import {
   emitAdd,
+  emitAddStored,
   emitIncrement,
   emitMultiplyAdd,
   emitUnrolled,
@@ -22,14 +24,14 @@ const unrolled = 8;
 const rearranged = [0, 0, 0, 0, 4, 3];
 
 /** Terms of each sum: a number that is known, or a parameter; then sums may be added to those of a band before. */
-export type ProductDepth = number | "given";
+type ProductDepth = number | "given";
 
 /**
  * The function (panel, panels, right, tile) that multiplies panels that lie one behind the other, and leaves a tile of each.
  * Of a given depth: (panel, panels, right, tile, depth, panelBytes, empty), where `panelBytes` is from one panel to the next,
  * and sums are added to what the tile holds unless it is empty.
  */
-export function productsMicrokernel(
+function productsMicrokernel(
   module: ModuleBuilder,
   cache: FunctionCache,
   numeric: Numeric,
@@ -85,11 +87,7 @@ export function productsMicrokernel(
         for (const sum of sums.flat()) f.i32x4Splat(0).set(sum);
         f.get(f.parameter(4)).set(turns);
         emitUnrolled(f, turns, unrolled, (u) => step(u, false), advance);
-        f.get(f.parameter(6)).op("i32.eqz").if_(() => {
-          sums.flat().forEach((sum, i) => {
-            f.get(sum).get(tile).load("v128.load", 16 * i).op(numeric.add).set(sum);
-          });
-        });
+        f.get(f.parameter(6)).op("i32.eqz").if_(() => emitAddStored(f, numeric, sums.flat(), tile));
         f.get(panel).get(f.parameter(5)).op("i32.add").set(panel);
       } else {
         const head = depth % unrolled || unrolled;
@@ -111,4 +109,53 @@ export function productsMicrokernel(
       f.get(count).i32(1).op("i32.sub").tee(count).brIf(next);
     });
   });
+}
+
+/** Where the products of panels of one size are, and what they add. */
+export interface PanelProducts {
+  /** How many panels there are. */
+  readonly count: Local;
+  /** The first panel and its tile, which are left behind the last one, and the panel of two vectors. */
+  readonly left: Local;
+  readonly tile: Local;
+  readonly right: Local;
+  /** Terms of each sum, and the most that there are. */
+  readonly depth: number | Local;
+  readonly mostTerms: number;
+  /** Whether tiles are empty: with a number of terms that is known, they always are. */
+  readonly empty?: Local;
+}
+
+/** Emits the products of panels of `rows` rows, by the microkernel that suits the length of their sums. */
+export function emitPanelProducts(
+  f: FunctionBuilder,
+  module: ModuleBuilder,
+  cache: FunctionCache,
+  numeric: Numeric,
+  rows: number,
+  { count, left, tile, right, depth, mostTerms, empty }: PanelProducts,
+): void {
+  const panelBytes = 4 * rows * mostTerms;
+  const pushDepth = () => typeof depth === "number" ? f.i32(depth) : f.get(depth);
+  const pushEmpty = () => empty === undefined ? f.i32(1) : f.get(empty);
+  if (mostTerms > chainLength) {
+    f.get(left).i32(panelBytes).get(count).get(right);
+    pushDepth();
+    f.get(tile);
+    pushEmpty();
+    f.i32(32 * rows);
+    const shape = { rows, vectors: 2, a: "packed", b: "packed", output: "tile" } as const;
+    f.call(outerMicrokernel(module, cache, numeric, shape));
+  } else {
+    f.get(left).get(count).get(right).get(tile);
+    if (typeof depth !== "number") {
+      pushDepth();
+      f.i32(panelBytes);
+      pushEmpty();
+    }
+    const terms = typeof depth === "number" ? depth : "given";
+    f.call(productsMicrokernel(module, cache, numeric, rows, terms));
+  }
+  f.get(count).i32(panelBytes).op("i32.mul").get(left).op("i32.add").set(left);
+  f.get(count).i32(32 * rows).op("i32.mul").get(tile).op("i32.add").set(tile);
 }
