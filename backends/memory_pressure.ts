@@ -13,6 +13,13 @@ const ballastBytes = 2 ** 18;
 const ballastFactor = 4;
 /** Most bytes of ballast that are more than what it stands for. */
 const mostAdded = 2 ** 28;
+/**
+ * Ballasts of disposed buffers that are kept for the next ones. Making one and taking it back changes the process's table of
+ * pages: some 60 µs a call, and what was running beside it waits too.
+ */
+const mostSpare = 4;
+/** Most bytes of a ballast that is kept. */
+const largestSpare = 2 ** 26;
 /** Bytes of buffers that were made and not disposed, after which collected ones should be given a chance to go. */
 const turnBytes = 2 ** 24;
 
@@ -33,16 +40,17 @@ function makeBallast(bytes: number): ArrayBuffer | null {
   }
 }
 
-/** Takes ballast back at once, of a buffer that is disposed of. */
-export function dropBallast(ballast: ArrayBuffer | null): void {
-  // What remains is empty: the engine takes the ballast's size back.
-  ballast?.transferToFixedLength(0);
+/** Takes ballast back at once: what remains is empty, and the engine no longer counts it. */
+function dropBallast(ballast: ArrayBuffer): void {
+  ballast.transferToFixedLength(0);
 }
 
 /** Counts the bytes of buffers as they are made and disposed of. */
 export class MemoryPressure {
   #withoutBallast = 0;
   #sinceTurn = 0;
+  /** The youngest last. */
+  readonly #spare: ArrayBuffer[] = [];
 
   /** A buffer of so many bytes was made: ballast for it to hold, or null. */
   allocated(bytes: number): ArrayBuffer | null {
@@ -50,14 +58,29 @@ export class MemoryPressure {
     this.#withoutBallast += bytes;
     if (this.#withoutBallast < ballastBytes) return null;
     const more = Math.min((ballastFactor - 1) * this.#withoutBallast, mostAdded);
-    const ballast = makeBallast(this.#withoutBallast + more);
+    const wanted = this.#withoutBallast + more;
     this.#withoutBallast = 0;
-    return ballast;
+    return this.#takeSpare(wanted) ?? makeBallast(wanted);
   }
 
-  /** A buffer of so many bytes was disposed of. */
-  disposed(bytes: number): void {
+  /** A buffer of so many bytes was disposed of, with its ballast. */
+  disposed(bytes: number, ballast: ArrayBuffer | null): void {
     this.#sinceTurn = Math.max(0, this.#sinceTurn - bytes);
+    if (ballast === null) return;
+    if (ballast.byteLength > largestSpare) {
+      dropBallast(ballast);
+      return;
+    }
+    this.#spare.push(ballast);
+    if (this.#spare.length > mostSpare) dropBallast(this.#spare.shift()!);
+  }
+
+  /** A spare ballast of about so many bytes. */
+  #takeSpare(bytes: number): ArrayBuffer | null {
+    const at = this.#spare.findLastIndex(({ byteLength }) =>
+      byteLength >= bytes && byteLength <= 2 * bytes
+    );
+    return at < 0 ? null : this.#spare.splice(at, 1)[0];
   }
 
   /**

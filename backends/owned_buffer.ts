@@ -8,7 +8,7 @@
 import type { DType } from "../lib/base/dtype.ts";
 import { BackendError } from "../lib/base/errors.ts";
 import type { Backend, DeviceBuffer } from "../lib/compiler/backend.ts";
-import { dropBallast, MemoryPressure } from "./memory_pressure.ts";
+import { MemoryPressure } from "./memory_pressure.ts";
 
 /** A buffer that holds something until it is disposed of. */
 export abstract class OwnedBuffer<Held> implements DeviceBuffer {
@@ -63,9 +63,9 @@ export abstract class OwnedBuffer<Held> implements DeviceBuffer {
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    dropBallast(this.#ballast);
+    const ballast = this.#ballast;
     this.#ballast = null;
-    this.#owner.release(this, this.#held, this.#bytes);
+    this.#owner.release(this, this.#held, this.#bytes, ballast);
   }
 }
 
@@ -87,10 +87,15 @@ export class BufferOwner<Held> {
     return this.#pressure.allocated(bytes);
   }
 
-  /** Called by a buffer that is disposed of. */
-  release(buffer: OwnedBuffer<Held>, held: Held, bytes: number): void {
+  /** Called by a buffer that is disposed of; hands its ballast back. */
+  release(
+    buffer: OwnedBuffer<Held>,
+    held: Held,
+    bytes: number,
+    ballast: ArrayBuffer | null,
+  ): void {
     this.#registry.unregister(buffer);
-    this.#pressure.disposed(bytes);
+    this.#pressure.disposed(bytes, ballast);
     this.#free(held);
   }
 

@@ -41,6 +41,10 @@ export interface ScalingReport {
 const testExamples = 5;
 /** Seconds after which a kernel is not computed again. */
 const enough = 2;
+/** Fewest times that a kernel is computed; the first compiles its program. */
+const fewestRounds = 3;
+/** Most times that a kernel is computed. Small ones take a dozen until V8 has optimized all of their program. */
+const mostRounds = 40;
 const sizes = [
   ...[5, 20, 80, 160].map((examples) => ({ vary: "examples", examples, outputs: 10, width: 32 })),
   ...[1, 10, 30, 100].map((outputs) => ({ vary: "outputs", examples: 20, outputs, width: 32 })),
@@ -94,14 +98,13 @@ export async function measureScaling(threads: number): Promise<ScalingReport> {
       const times: number[] = [];
       let spent = 0;
       try {
-        for (let i = 0; i < 6 && spent < enough; i++) {
+        while (times.length < fewestRounds || (times.length < mostRounds && spent < enough)) {
           await sleep(10);
           const from = performance.now();
           (await empiricalNtk(f, params, x1, x2, { method })).dispose();
           const seconds = (performance.now() - from) / 1000;
           spent += seconds;
-          // The first compiles the program; it counts only where it takes so long that there is no other.
-          if (i > 0 || spent >= enough) times.push(seconds);
+          times.push(seconds);
         }
       } catch (error) {
         console.error(`${vary} ${examples} ${outputs} ${width}, ${method}: ${error}`);
@@ -114,7 +117,8 @@ export async function measureScaling(threads: number): Promise<ScalingReport> {
         method,
         operations: contractions,
         elements: elementwise,
-        seconds: times.length > 0 ? median(times) : null,
+        // What comes first is not warm.
+        seconds: times.length > 0 ? median(times.slice(times.length >> 1)) : null,
       });
     }
     for (const x of [...Object.values(params), x1, x2]) x.dispose();

@@ -1,5 +1,6 @@
 /** Long runs hold memory: what is dropped is taken back, and the kernel leaves nothing behind. */
 import { assert, assertEquals } from "@std/assert";
+import { MemoryPressure } from "../backends/memory_pressure.ts";
 import { createWasmBackend } from "../backends/wasm/mod.ts";
 import { empiricalNtk, setBackend, type Tensor, treeLeaves } from "../mod.ts";
 import { assertLevel, kernelBytes, loop } from "./helpers/memory_level.ts";
@@ -67,4 +68,22 @@ Deno.test("a check that fails leaves nothing behind", async () => {
   } finally {
     setBackend("wasm");
   }
+});
+
+Deno.test("ballast of a disposed buffer serves the next of its size, a few of them, none that is large", () => {
+  const pressure = new MemoryPressure();
+  const bytes = 2 ** 20;
+  const first = pressure.allocated(bytes)!;
+  assert(first.byteLength >= bytes);
+  pressure.disposed(bytes, first);
+  assert(pressure.allocated(bytes) === first);
+  assert(pressure.allocated(bytes) !== first);
+  const many = Array.from({ length: 8 }, () => pressure.allocated(bytes)!);
+  for (const ballast of many) pressure.disposed(bytes, ballast);
+  assertEquals(many.map(({ detached }) => detached).filter((dropped) => !dropped).length, 4);
+  // Four times the size would be too much for one of these.
+  assert(pressure.allocated(bytes / 4)!.byteLength < first.byteLength);
+  const large = pressure.allocated(2 ** 26)!;
+  pressure.disposed(2 ** 26, large);
+  assert(large.detached);
 });
