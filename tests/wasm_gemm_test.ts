@@ -365,8 +365,18 @@ Deno.test("gemm: convolutions with few multiplications", () => {
       [3, 8, 1700, 10, 8],
       [1, 200, 50, 24, 62],
       [1, 200, 50, 11, 34],
+      // Few channels: fewer multiplications down the columns alone.
+      [2, 2, 3, 9, 8],
+      [3, 3, 32, 30, 30],
+      [1, 4, 5, 2, 64],
+      [20, 5, 16, 3, 4],
+      [2, 7, 90, 12, 13],
+      [1, 2, 9, 40, 29],
+      [1, 32, 4, 25, 47],
+      [2, 3, 8, 5, 223],
     ]
   ) {
+    const few = Math.min(channels, outputs) < 8 || Math.max(channels, outputs) === 8;
     for (const relaxed of [true, false]) {
       // Images with rows and planes that are longer than needed, and outputs within a larger buffer.
       const [rowPitch, outputPitch] = [width + 2 + seed % 3, width + seed % 2 * 4];
@@ -408,7 +418,7 @@ Deno.test("gemm: convolutions with few multiplications", () => {
         },
         relaxed,
       }, seed++);
-      assertEquals(kind, "winograd");
+      assertEquals(kind, few ? "winogradColumns" : "winograd");
     }
   }
 });

@@ -21,7 +21,7 @@ import { emitPartialSums } from "./gemm_store.ts";
 import { tinyFunction, tinyScratchBytes } from "./gemm_tiny.ts";
 import { scratchLayout, unitFunction } from "./gemm_unit.ts";
 import { emitWinograd } from "./winograd.ts";
-import type { WinogradGradientPlan, WinogradPlan } from "./winograd_plan.ts";
+import type { WinogradColumnsPlan, WinogradGradientPlan, WinogradPlan } from "./winograd_plan.ts";
 
 export { gemmDescriptor, gemmDescriptorLength } from "./gemm_descriptor.ts";
 export type { AxisLayout, GemmPlan, GemmShape, OperandLayout } from "./gemm_shape.ts";
@@ -46,7 +46,7 @@ export interface GemmKernel {
   /** Bytes of memory shared by all threads, often none, at an address divisible by 16. */
   readonly workspaceBytes: number;
   /** How the product is computed. */
-  readonly plan: GemmPlan | WinogradPlan | WinogradGradientPlan | MaskedPlan;
+  readonly plan: GemmPlan | WinogradPlan | WinogradColumnsPlan | WinogradGradientPlan | MaskedPlan;
 }
 
 /** Kernels and functions already in a module: one for each ModuleBuilder. */

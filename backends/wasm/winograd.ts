@@ -27,10 +27,13 @@ import { inputTransform, outputTransform } from "./winograd_transforms.ts";
 import { filterGradientPhase } from "./winograd_gradient.ts";
 import {
   planWinograd,
+  planWinogradColumns,
   planWinogradGradient,
+  type WinogradColumnsPlan,
   type WinogradGradientPlan,
   type WinogradPlan,
 } from "./winograd_plan.ts";
+import { emitWinogradColumns } from "./winograd_columns.ts";
 import { emitPanelProducts } from "./winograd_products.ts";
 
 /** The function (source, table, destination) that transforms one filter: nine elements, through their offsets. */
@@ -314,8 +317,10 @@ export function emitWinograd(
   phases: { run: FunctionReference; tasks: number }[];
   scratchBytes: number;
   workspaceBytes: number;
-  plan: WinogradPlan | WinogradGradientPlan;
+  plan: WinogradPlan | WinogradColumnsPlan | WinogradGradientPlan;
 } | null {
+  const columns = planWinogradColumns(shape);
+  if (columns !== null) return emitWinogradColumns(module, cache, name, shape, columns);
   const plan = planWinograd(shape);
   if (plan !== null) {
     const { ownFilters, rowBlocks, images, bands, rows } = plan;

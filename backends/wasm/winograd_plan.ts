@@ -130,6 +130,84 @@ export function planWinograd(shape: GemmShape): WinogradPlan | null {
   };
 }
 
+/** How convolutions of few input or output channels are computed. */
+export interface WinogradColumnsPlan {
+  readonly kind: "winogradColumns";
+  readonly images: number;
+  readonly channels: number;
+  readonly outputs: number;
+  /** Output channels in panels of the microkernel's rows, and blocks of panels that meet a band one after the other. */
+  readonly rows: Split;
+  readonly rowBlocks: number;
+  /** Size of the outputs, and vectors that cover a row. */
+  readonly height: number;
+  readonly width: number;
+  readonly vectors: number;
+  /** An image's pairs of rows in bands. */
+  readonly bands: Split;
+  /** V is [channel][row of V][pair of rows][column]: bytes of a pair's row, of all pairs, of a channel, and of all. */
+  readonly rowOfVBytes: number;
+  readonly partBytes: number;
+  readonly channelBytes: number;
+  readonly inputBytes: number;
+  /** Bytes from one row to the next of the input, and of the output. */
+  readonly rowBytes: number;
+  readonly outputRowBytes: number;
+}
+
+/** Channels and outputs from which this takes less time than a matrix product with patches. */
+const fewestChannels = 2;
+const fewestOutputs = 3;
+/** Bytes of a band's V, and of a block of U, which the first-level cache holds together. */
+const columnBandBytes = 16 * 1024;
+const columnFilterBytes = 8 * 1024;
+/** Fewest pairs of rows that a band may be cut at: the last two overlap, and one task has to do both. */
+const leastPairs = 3;
+
+/** The plan of a convolution of few channels, or null where another way is faster. */
+export function planWinogradColumns(shape: GemmShape): WinogradColumnsPlan | null {
+  const { window, dtype, batch, m: outputs } = shape;
+  if (window?.of !== "output" || dtype !== "float32" || batch !== 1 || shape.accumulate) {
+    return null;
+  }
+  const { images, channels, height, width, rowBytes, outputRowBytes } = window;
+  if (channels < fewestChannels || outputs < fewestOutputs || 3 * channels > chainLength) {
+    return null;
+  }
+  // With more on both sides the transforms of two dimensions pay.
+  if (Math.min(channels, outputs) >= leastChannels && Math.max(channels, outputs) > leastChannels) {
+    return null;
+  }
+  if (height < 2 || width < 4 || images * height * width < leastPositions) return null;
+  const pairs = Math.ceil(height / 2);
+  const vectors = Math.ceil(width / 4);
+  if (8 * pairs * vectors > mostWaste * height * width) return null;
+  const rowOfVBytes = 16 * Math.ceil((width + 2) / 4);
+  const pairsInCache = Math.floor(columnBandBytes / (4 * channels * rowOfVBytes));
+  const bands = balancedSplit(pairs, Math.max(leastPairs, pairsInCache));
+  const rows = balancedSplit(outputs, 4);
+  const panelBytes = 48 * channels * rows.largest;
+  const partBytes = rowOfVBytes * bands.largest;
+  return {
+    kind: "winogradColumns",
+    images,
+    channels,
+    outputs,
+    rows,
+    rowBlocks: Math.ceil(rows.panels / Math.max(1, Math.floor(columnFilterBytes / panelBytes))),
+    height,
+    width,
+    vectors,
+    bands,
+    rowOfVBytes,
+    partBytes,
+    channelBytes: 4 * partBytes,
+    inputBytes: 4 * channels * partBytes,
+    rowBytes,
+    outputRowBytes,
+  };
+}
+
 /** How filter gradients are computed. */
 export interface WinogradGradientPlan {
   readonly kind: "winogradGradient";

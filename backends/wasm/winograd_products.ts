@@ -23,6 +23,57 @@ const unrolled = 8;
 /** Factors that are lanes of a vector: all of four rows, three of five, as more would wait for the one unit. */
 const rearranged = [0, 0, 0, 0, 4, 3];
 
+/** What a step of the products of a panel works with. */
+interface ProductLocals {
+  readonly sums: readonly (readonly Local[])[];
+  readonly vectors: readonly Local[];
+  readonly held: Local;
+  readonly factor: Local;
+}
+
+/** Locals for a panel of so many rows. */
+export function productLocals(f: FunctionBuilder, rows: number): ProductLocals {
+  const sums = Array.from({ length: rows }, () => f.locals("v128", 2));
+  const vectors = f.locals("v128", 2);
+  const [held, factor] = f.locals("v128", 2);
+  return { sums, vectors, held, factor };
+}
+
+/** Adds the products of a panel's factors, so many bytes from an address, and two vectors; or sets sums to them. */
+export function emitProductStep(
+  f: FunctionBuilder,
+  numeric: Numeric,
+  { sums, vectors, held, factor }: ProductLocals,
+  panel: Local,
+  bytes: number,
+  loadVector: (side: number) => void,
+  first = false,
+): void {
+  const at = (by: number) => {
+    f.get(panel);
+    emitAdd(f, by);
+  };
+  vectors.forEach((vector, side) => {
+    loadVector(side);
+    f.set(vector);
+  });
+  sums.forEach((row, i) => {
+    if (i === 0 && rearranged[sums.length] > 0) {
+      at(bytes);
+      f.load("v128.load").set(held);
+    }
+    if (i < rearranged[sums.length]) f.get(held).get(held).shuffle32([i, i, i, i]).set(factor);
+    else {
+      at(bytes + 4 * i);
+      f.load(numeric.loadSplat).set(factor);
+    }
+    row.forEach((sum, j) => {
+      if (first) f.get(factor).get(vectors[j]).op(numeric.multiply).set(sum);
+      else emitMultiplyAdd(f, numeric, factor, vectors[j], sum);
+    });
+  });
+}
+
 /** Terms of each sum: a number that is known, or a parameter; then sums may be added to those of a band before. */
 type ProductDepth = number | "given";
 
@@ -44,33 +95,18 @@ function productsMicrokernel(
   return cache.get(module, key, parameters, (f) => {
     const [panel, count, right, tile] = [0, 1, 2, 3].map((i) => f.parameter(i));
     const [source, position, turns] = f.locals("i32", 3);
-    const sums = Array.from({ length: rows }, () => f.locals("v128", 2));
-    const vectors = f.locals("v128", 2);
-    const [held, factor] = f.locals("v128", 2);
+    const locals = productLocals(f, rows);
+    const { sums } = locals;
     const at = (pointer: Local, by: number) => {
       f.get(pointer);
       emitAdd(f, by);
     };
     const step = (u: number, first: boolean) => {
-      vectors.forEach((vector, j) => {
-        at(source, 32 * u + 16 * j);
-        f.load("v128.load").set(vector);
-      });
-      sums.forEach((row, i) => {
-        if (i === 0 && rearranged[rows] > 0) {
-          at(position, 4 * u * rows);
-          f.load("v128.load").set(held);
-        }
-        if (i < rearranged[rows]) f.get(held).get(held).shuffle32([i, i, i, i]).set(factor);
-        else {
-          at(position, 4 * (u * rows + i));
-          f.load(numeric.loadSplat).set(factor);
-        }
-        row.forEach((sum, j) => {
-          if (first) f.get(factor).get(vectors[j]).op(numeric.multiply).set(sum);
-          else emitMultiplyAdd(f, numeric, factor, vectors[j], sum);
-        });
-      });
+      const load = (side: number) => {
+        at(source, 32 * u + 16 * side);
+        f.load("v128.load");
+      };
+      emitProductStep(f, numeric, locals, position, 4 * u * rows, load, first);
     };
     const advance = (steps: number) => {
       emitIncrement(f, source, 32 * steps);
