@@ -33,4 +33,10 @@ export {
   type WebgpuBackend,
   type WebgpuBackendOptions,
 } from "./webgpu/mod.ts";
-export { createWasmBackend, type WasmBackend, type WasmBackendOptions } from "./wasm/mod.ts";
+export {
+  createWasmBackend,
+  type KernelObserver,
+  type KernelTime,
+  type WasmBackend,
+  type WasmBackendOptions,
+} from "./wasm/mod.ts";

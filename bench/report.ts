@@ -1,7 +1,7 @@
 /**
  * Prints the tables of the README as Markdown.
  *
- * Run with: deno task bench:report [--only primitives,kernels,choice,scaling,cold] [--threads N] [--filter TEXT] [--slow] [--json FILE]
+ * Run with: deno task bench:report [--only primitives,kernels,choice,scaling,cold,profile] [--threads N] [--filter TEXT] [--slow] [--json FILE]
  *
  * Takes about ten minutes; the machine should do nothing else. PyTorch and neural-tangents (0.6.5, with JAX 0.4.30) take part
  * where a Python has them: `TANGENTS_PYTHON` names one interpreter or several, with commas between. `--slow` adds what takes
@@ -16,6 +16,7 @@ import { measureCold, printCold } from "./cold.ts";
 import { measureKernels, printKernels } from "./kernels.ts";
 import { describeMachine, describeRuntime } from "./machine.ts";
 import { measurePrimitives, printPrimitives } from "./primitives.ts";
+import { measureProfile, printProfile } from "./profile.ts";
 import { measureScaling, printScaling } from "./scaling.ts";
 
 /** A section that measures something and prints it. */
@@ -36,6 +37,7 @@ const sections: Readonly<Record<string, () => Promise<unknown>>> = {
   choice: section(() => measureChoice(threads, options.filter), printChoice),
   scaling: section(() => measureScaling(threads), printScaling),
   cold: section(() => measureCold(threads), printCold),
+  profile: section(() => measureProfile(threads), printProfile),
 };
 const names = Object.keys(sections);
 const options = parseArgs(Deno.args, {

@@ -35,12 +35,16 @@ export interface CompileOptions {
   readonly shared: boolean;
   /** Estimated nanoseconds of a program's parallel work below which no other thread is woken. */
   readonly shareAbove: number;
+  /** Whether the module tells when its segments end: it imports env.mark(segment) then, and no segment has several kernels. */
+  readonly marks?: boolean;
 }
 
 /** A program's module and what has to stand in memory when it runs. Words are 32 bits. */
 export interface CompiledModule {
   /** The module: it imports env.memory and exports `run` (see `addSchedule`). */
   readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Which of the program's kernels each segment runs, or a part of. */
+  readonly segmentKernels: readonly (readonly number[])[];
   /** Estimated nanoseconds of the work that threads share; 0 when one thread is to do it all. */
   readonly parallelWork: number;
   /** Scratch memory that all threads share. */
@@ -81,6 +85,8 @@ interface Phase {
   readonly work: number;
   /** Index of the first word of its table, counted from the end of the counters. */
   readonly table: number;
+  /** The program's kernels that it is, or is a part of. */
+  readonly kernels: readonly number[];
 }
 
 /** Code of kernels that are equal but for the buffers they name. */
@@ -134,6 +140,7 @@ class Frame {
 export function compileModule(lowered: LoweredProgram, options: CompileOptions): CompiledModule {
   const module = new ModuleBuilder();
   module.importMemory("env", "memory", 1, 65536, options.shared);
+  const mark = options.marks ? module.importFunction("env", "mark", ["i32"], []) : null;
   const frame = new Frame();
   const phases: Phase[] = [];
   const gemms = new GemmCache();
@@ -168,7 +175,8 @@ export function compileModule(lowered: LoweredProgram, options: CompileOptions):
         table: 4 * (member.table - table),
       }));
       const { tasks, work } = chain;
-      phases.push({ run: emitSequence(module, "chain", steps), tasks, work, table });
+      const kernels = members.map((_, i) => index + i);
+      phases.push({ run: emitSequence(module, "chain", steps), tasks, work, table, kernels });
       index += members.length - 1;
       continue;
     }
@@ -194,11 +202,13 @@ export function compileModule(lowered: LoweredProgram, options: CompileOptions):
       for (const entry of tables) frame.table(table + entry.word, entry);
       frame.address(table + gemmDescriptor.workspace, sharedScratch);
       for (const { run, tasks } of code.phases) {
-        phases.push({ run, tasks, work, table });
+        phases.push({ run, tasks, work, table, kernels: [index] });
       }
     } else {
       ({ code, table } = place(kernel));
-      for (const { run, tasks } of code.phases) phases.push({ run, tasks, work, table });
+      for (const { run, tasks } of code.phases) {
+        phases.push({ run, tasks, work, table, kernels: [index] });
+      }
     }
     sharedScratchBytes = Math.max(sharedScratchBytes, code.sharedScratchBytes);
     threadScratchBytes = Math.max(threadScratchBytes, alignToLine(code.threadScratchBytes));
@@ -214,10 +224,11 @@ export function compileModule(lowered: LoweredProgram, options: CompileOptions):
       table: countersEnd + 4 * phase.table,
     })),
   }));
-  addSchedule(module, placed, threadScratchBytes);
+  addSchedule(module, placed, threadScratchBytes, mark);
   const first = countersEnd / 4;
   return {
     bytes: module.build(),
+    segmentKernels: segments.map(({ steps }) => [...new Set(steps.flatMap((p) => p.kernels))]),
     parallelWork,
     sharedScratchBytes,
     threadScratchBytes,
@@ -234,7 +245,7 @@ export function compileModule(lowered: LoweredProgram, options: CompileOptions):
 /** Cuts the phases into segments: long ones in chunks, short ones together on one thread. */
 function makeSegments(
   phases: readonly Phase[],
-  { threads, shareAbove }: CompileOptions,
+  { threads, shareAbove, marks }: CompileOptions,
 ): { segments: { steps: Phase[]; chunk: number | null }[]; parallelWork: number } {
   const shares = (phase: Phase): boolean =>
     phase.tasks > 1 && phase.work >= smallKernel * shareAbove;
@@ -253,7 +264,7 @@ function makeSegments(
       continue;
     }
     const last = segments.at(-1);
-    if (last !== undefined && last.chunk === null) last.steps.push(phase);
+    if (last !== undefined && last.chunk === null && !marks) last.steps.push(phase);
     else segments.push({ steps: [phase], chunk: null });
   }
   return { segments, parallelWork };

@@ -9,6 +9,7 @@ import { BufferPool } from "./buffer.ts";
 import { control } from "./control.ts";
 import { Heap } from "./heap.ts";
 import { LinearMemory } from "./memory.ts";
+import type { KernelObserver } from "./profile.ts";
 import { ThreadPool } from "./threads.ts";
 
 /** Nanoseconds that starting a worker takes, during which the calling thread waits: measured 30 to 40 ms in Deno. */
@@ -38,6 +39,8 @@ export class Device {
     maximumMemory: number,
     /** Estimated nanoseconds of parallel work above which a program is shared among threads. */
     readonly shareAbove: number,
+    /** Who is told how long kernels took, if anybody. */
+    readonly observer: KernelObserver | null,
   ) {
     const memory = new LinearMemory(shared && threads > 1, maximumMemory);
     this.memory = memory;

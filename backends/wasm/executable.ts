@@ -10,11 +10,12 @@ import { type LoweredProgram, storageBytes } from "../../lib/compiler/kernel.ts"
 import { WasmBuffer } from "./buffer.ts";
 import type { Device } from "./device.ts";
 import { type CompiledModule, compileModule } from "./compile.ts";
+import { Profile } from "./profile.ts";
 import { frameLayout } from "./schedule.ts";
 import type { ThreadProgram } from "./threads.ts";
 
 /** What a run needs of a compiled module; the rest can go. */
-type RunPlan = Omit<CompiledModule, "bytes" | "tableBytes" | "writeTables">;
+type RunPlan = Omit<CompiledModule, "bytes" | "tableBytes" | "writeTables" | "segmentKernels">;
 
 /** What is freed when an executable is dropped. */
 interface Held {
@@ -36,6 +37,8 @@ export class WasmExecutable implements Executable {
   readonly #plan: RunPlan;
   readonly #program: ThreadProgram;
   readonly #frame: number;
+  /** Null unless someone wants to know how long kernels take. */
+  readonly #profile: Profile | null;
   /** Address of each program buffer in the present run, then the addresses of the arena and shared scratch. */
   readonly #addresses: Float64Array;
   /** Inputs that are outputs too, and outputs that repeat: they are copied into buffers of their own. */
@@ -47,12 +50,14 @@ export class WasmExecutable implements Executable {
    * @throws BackendError when memory is exhausted or a kernel cannot be emitted.
    */
   constructor(device: Device, lowered: LoweredProgram) {
-    const { bytes, tableBytes, writeTables, ...plan } = compileModule(lowered, {
+    const { bytes, tableBytes, writeTables, segmentKernels, ...plan } = compileModule(lowered, {
       relaxed: device.relaxed,
       threads: device.threads.size,
       shared: device.memory.shared,
       shareAbove: device.shareAbove,
+      marks: device.observer !== null,
     });
+    this.#profile = device.observer && new Profile(device.observer, lowered, segmentKernels);
     this.#device = device;
     this.#lowered = lowered;
     this.#plan = plan;
@@ -79,7 +84,7 @@ export class WasmExecutable implements Executable {
       writeTables(memory.words, tablesAddress, constants);
       if (plan.parallelWork > 0) memory.bytes.set(bytes, moduleAddress);
       const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), {
-        env: { memory: memory.memory },
+        env: { memory: memory.memory, mark: this.#profile?.mark ?? (() => {}) },
       });
       this.#program = {
         id: device.nextProgram(),
@@ -134,7 +139,9 @@ export class WasmExecutable implements Executable {
       for (let i = 0; i < entryWords.length; i++) {
         words[frame + entryWords[i]] = addresses[entryBuffers[i]] + entryOffsets[i];
       }
+      this.#profile?.begin();
       threads.run(this.#program, this.#frame, parallel);
+      this.#profile?.report();
       this.#copyOutputs(outputs);
     } catch (error) {
       for (const output of outputs) output.dispose();

@@ -20,6 +20,9 @@ import { WasmBuffer } from "./buffer.ts";
 import { capabilities } from "./capabilities.ts";
 import { Device } from "./device.ts";
 import { WasmExecutable } from "./executable.ts";
+import type { KernelObserver } from "./profile.ts";
+
+export type { KernelObserver, KernelTime } from "./profile.ts";
 
 /** Settings of a WebAssembly backend. */
 export interface WasmBackendOptions {
@@ -40,6 +43,11 @@ export interface WasmBackendOptions {
    * as waking a thread takes some 10,000. With 0 everything is shared that can be, which is for tests.
    */
   readonly shareAbove?: number;
+  /**
+   * Called after each program, with the time that each of its kernels took, in the order they ran. What calls it takes a
+   * fraction of a microsecond a kernel.
+   */
+  readonly observer?: KernelObserver;
 }
 
 /** The WebAssembly backend's own methods beside those of every backend. */
@@ -75,8 +83,9 @@ class Wasm implements WasmBackend {
     shared: boolean,
     maximumMemory: number,
     shareAbove: number,
+    observer: KernelObserver | null,
   ) {
-    this.#device = new Device(this, threads, relaxed, shared, maximumMemory, shareAbove);
+    this.#device = new Device(this, threads, relaxed, shared, maximumMemory, shareAbove, observer);
   }
 
   get threads(): number {
@@ -200,6 +209,7 @@ export function createWasmBackend(options: WasmBackendOptions = {}): WasmBackend
     engine.sharedMemory,
     Math.min(mostMemory, checkPositive(maximumMemory, "maximumMemory")),
     shareAbove,
+    options.observer ?? null,
   );
 }
 

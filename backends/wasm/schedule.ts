@@ -117,12 +117,13 @@ function addFinish(module: ModuleBuilder): FunctionReference {
  * Adds the exported function `run(thread, threads, frame) → aborted`.
  *
  * Each thread calls it with its number; thread t's scratch memory stands at the frame's `threadScratch` plus t ·
- * `threadScratchBytes`.
+ * `threadScratchBytes`. Thread 0 calls `mark` with a segment's index at its end, if there is one.
  */
 export function addSchedule(
   module: ModuleBuilder,
   segments: readonly Segment[],
   threadScratchBytes: number,
+  mark: FunctionReference | null = null,
 ): void {
   const claim = addClaim(module);
   const finish = addFinish(module);
@@ -175,6 +176,7 @@ export function addSchedule(
       }
       counters().get(done).i32(tasks).get(thread).call(finish);
       f.if_(() => f.i32(1).return_());
+      if (mark !== null) f.get(thread).op("i32.eqz").if_(() => f.i32(index).call(mark));
     });
     f.i32(0);
   }, { export: true });

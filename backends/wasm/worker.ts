@@ -53,7 +53,9 @@ export function serve(init: WorkerInit): never {
       const length = words[at(control.moduleLength)] >>> 0;
       if (memory.buffer.byteLength < start + length) memory.grow(0); // Another thread grew it: look again.
       const module = new WebAssembly.Module(new Uint8Array(memory.buffer, start, length).slice());
-      run = new WebAssembly.Instance(module, { env: { memory } }).exports.run as Run;
+      // Only the main thread tells when it is where.
+      const env = { memory, mark: () => {} };
+      run = new WebAssembly.Instance(module, { env }).exports.run as Run;
       programs.set(id, run);
     }
     return run;

@@ -88,6 +88,35 @@ function printView(view: View): string {
   return `b${view.buffer}${view.offset === 0 ? "" : `+${view.offset}`}(${view.strides})`;
 }
 
+/** What a kernel computes, for people: its sizes, and the operations of a loop, without buffers and strides. */
+export function describeKernel(kernel: Kernel): string {
+  const sizes = (dims: readonly number[]): string => dims.length === 0 ? "1" : dims.join("·");
+  switch (kernel.kind) {
+    case "loop": {
+      const { dims, outerRank, body, reduce, epilogue, mode } = kernel;
+      const operations = [...body, ...epilogue].map(({ op }) => op)
+        .filter((op) => op !== "load" && op !== "constant" && op !== "index");
+      const names = operations.length > 0 ? [...new Set(operations)].join(", ") : "copy";
+      const reduced = reduce === null ? "" : `, ${reduce} over ${sizes(dims.slice(outerRank))}`;
+      return `loop over ${sizes(dims.slice(0, outerRank))}${reduced}: ${names}` +
+        (mode === "add" ? ", added to what is there" : "");
+    }
+    case "contract": {
+      const { batch, m, n, k } = kernel;
+      const times = batch.length === 0 ? "" : `${sizes(batch)} × `;
+      return `${times}product of ${sizes(m)} by ${sizes(n)}, sums over ${sizes(k)}`;
+    }
+    case "scan":
+      return `running sums over ${sizes(kernel.dims)}`;
+    case "scatterAdd":
+      return `scatter-add of ${sizes(kernel.dims)}`;
+    case "argsort":
+      return `sort of ${sizes(kernel.dims)}`;
+    case "randomBits":
+      return `random bits, ${kernel.rows}·${kernel.length}`;
+  }
+}
+
 /** Instructions as one expression; an instruction used again is written again, and null is the reduced value. */
 function expression(
   list: readonly (Instruction | null)[],
