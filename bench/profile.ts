@@ -19,6 +19,8 @@ export interface MethodProfile {
   readonly seconds: number;
   /** Median seconds of each kernel. */
   readonly kernels: readonly KernelTime[];
+  /** Median seconds of a call outside of its program. */
+  readonly around: number;
 }
 
 /** What was measured. */
@@ -33,6 +35,10 @@ export interface ProfileReport {
 const rounds = 24;
 /** Kernels that take less of the time than this are summed up. */
 const leastShare = 0.01;
+
+function total(kernels: readonly KernelTime[]): number {
+  return kernels.reduce((sum, { seconds }) => sum + seconds, 0);
+}
 
 function ceiling(): number {
   const { amount, run } = arithmeticCeiling();
@@ -67,13 +73,15 @@ export async function measureProfile(threads: number): Promise<ProfileReport> {
     }
     rates.push(ceiling());
     const warm = runs.slice(rounds / 2);
+    const warmTimes = times.slice(rounds / 2);
     profiles.push({
       method,
-      seconds: median(times.slice(rounds / 2)),
+      seconds: median(warmTimes),
       kernels: warm[0].map((time, i) => ({
         ...time,
         seconds: median(warm.map((run) => run[i].seconds)),
       })),
+      around: median(warm.map((run, i) => warmTimes[i] - total(run))),
     });
   }
   backend.stopThreads();
@@ -89,7 +97,7 @@ export function printProfile({ threads, ceilingGflops, profiles }: ProfileReport
       digits(limit)
     } GFLOP/s, ${threads} times the ceiling of one thread; Winograd's algorithm multiplies less and can be above it. Bytes are those of the buffers that a kernel reads and writes, each once.`,
   ];
-  for (const { method, seconds, kernels } of profiles) {
+  for (const { method, seconds, kernels, around } of profiles) {
     const row = (name: string, time: number, work: string, share: string): string[] => [
       name,
       duration(time),
@@ -99,8 +107,6 @@ export function printProfile({ threads, ceilingGflops, profiles }: ProfileReport
     ];
     const large = kernels.filter((kernel) => kernel.seconds >= leastShare * seconds);
     const small = kernels.filter((kernel) => !large.includes(kernel));
-    const sum = (list: readonly KernelTime[]): number =>
-      list.reduce((total, kernel) => total + kernel.seconds, 0);
     const rows = large.toSorted((a, b) => b.seconds - a.seconds).map((kernel) => {
       const rate = kernel.operations / kernel.seconds / 1e9;
       return kernel.operations > 0
@@ -114,8 +120,8 @@ export function printProfile({ threads, ceilingGflops, profiles }: ProfileReport
     });
     parts.push(table([method, "time", "of all", "rate", "of the ceiling"], [
       ...rows,
-      row(`${small.length} other kernels`, sum(small), "", ""),
-      row("around the program: graph, look-up, dispatch", seconds - sum(kernels), "", ""),
+      row(`${small.length} other kernels`, total(small), "", ""),
+      row("around the program: graph, look-up, dispatch", around, "", ""),
       row("all", seconds, "", ""),
     ]));
   }
