@@ -349,6 +349,33 @@ Deno.test("gemm: convolutions read overlapping patches", () => {
   }
 });
 
+Deno.test("gemm: vectors of patches go on from one row of an image to the next", () => {
+  const [images, channels] = [3, 5];
+  for (const [spots, stride] of [[10, 1], [6, 1], [26, 1], [10, 2], [6, 2], [14, 2], [2, 2]]) {
+    for (const outputs of [20, 32]) {
+      for (const accumulate of [false, true]) {
+        const size = (spots - 1) * stride + 3;
+        const product: Product = {
+          dtype: "float32",
+          a: dense(1, outputs, channels * 9),
+          b: patches(images, channels, size, size, 3, stride),
+          c: {
+            length: images * outputs * spots * spots,
+            batch: axis(1, 0),
+            rows: axis(outputs, spots * spots),
+            columns: { dims: [images, spots * spots], strides: [outputs * spots * spots, 1] },
+          },
+          accumulate,
+        };
+        check(`${spots} by ${stride}, ${outputs}`, product);
+        const { plan } = prepare(product).kernel;
+        const expected = stride === 2 ? "spacedPairs" : "pairs";
+        assertEquals("packB" in plan && plan.packB, expected, `${spots} by ${stride}`);
+      }
+    }
+  }
+});
+
 Deno.test("gemm: convolutions with few multiplications", () => {
   let seed = 0;
   for (
@@ -654,6 +681,12 @@ Deno.test("gemm: axes of several dimensions", () => {
   assertEquals(axisLayout([2, 28, 28], [900, 30, 1]).run, 28);
   assertEquals(axisLayout([4, 1], [1, 77]).run, 4);
   assertEquals(axisLayout([5], [2]).run, 1);
+  assertEquals(axisLayout([2, 14, 6], [900, 60, 2]).pairs, 2);
+  assertEquals(axisLayout([2, 14, 6], [900, 30, 1]).pairs, 1);
+  assertEquals(axisLayout([2, 14, 7], [900, 60, 2]).pairs, undefined);
+  // Addresses do not rise.
+  assertEquals(axisLayout([2, 6], [3, 2]).pairs, undefined);
+  assertEquals(axisLayout([2, 6], [0, 1]).pairs, undefined);
   const { panels, small, extra } = balancedSplit(32, 6);
   assertEquals([panels, small, extra], [6, 5, 2]);
 });

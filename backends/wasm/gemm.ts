@@ -63,7 +63,22 @@ export function axisLayout(dims: readonly number[], strides: readonly number[]):
     if (strides[d] !== run) break;
     run *= dims[d];
   }
-  return { run };
+  const pairs = pairsOf(dims, strides);
+  return pairs === undefined ? { run } : { run, pairs };
+}
+
+/** How far apart the two of each aligned pair of neighbours are, where that is one or two elements and addresses rise. */
+function pairsOf(dims: readonly number[], strides: readonly number[]): 1 | 2 | undefined {
+  const own = dims.flatMap((size, d) => size === 1 ? [] : [{ size, stride: strides[d] }]);
+  const last = own.at(-1);
+  if (last === undefined || last.size % 2 !== 0) return undefined;
+  if (last.stride !== 1 && last.stride !== 2) return undefined;
+  let span = 0;
+  for (const { size, stride } of own.reverse()) {
+    if (stride <= span) return undefined;
+    span += (size - 1) * stride;
+  }
+  return last.stride;
 }
 
 /** The offset table of an axis made of several dimensions, the last running fastest. */

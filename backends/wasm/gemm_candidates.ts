@@ -8,6 +8,7 @@ import {
   sizesOf,
   type Split,
 } from "./gemm_shape.ts";
+import { spreadRows } from "./gemm_micro.ts";
 import { thinColumns, thinTile } from "./gemm_thin.ts";
 import { stripDepth, stripRows } from "./gemm_strip.ts";
 import { mostTaps } from "./gemm_taps.ts";
@@ -28,6 +29,7 @@ export function packSource(
 ): PackSource {
   if (lanesAxis.run >= lanesSize || (aligned && lanesAxis.run % lanes === 0)) return "lanes";
   if (contiguousBy(depthAxis, depthSize, lanes)) return "depth";
+  if (aligned && lanes === 4 && lanesAxis.pairs === 2) return "spacedPairs";
   if (lanesAxis.run >= lanes) return "lanesChecked";
   if (depthAxis.run >= lanes) return "depthChecked";
   return "gather";
@@ -38,6 +40,8 @@ const packCycles: Readonly<Record<PackSource, number>> = {
   lanes: 0.5,
   depth: 0.8,
   lanesChecked: 0.7,
+  pairs: 0.8,
+  spacedPairs: 0.8,
   depthChecked: 1,
   gather: 2,
 };
@@ -92,6 +96,9 @@ const cachedBytes = 1 << 19;
 /** Panels of columns up to which reading the rows of A in place, once for each, is faster than packing them. */
 const directPanels = 4;
 
+/** Panels of rows up to which B is read in place. */
+const fewPanels = 2;
+
 /** Whether an operand fits into the caches. */
 function isCached(rows: number, columns: number, lanes: number): boolean {
   return rows * columns * (16 / lanes) <= cachedBytes;
@@ -107,17 +114,25 @@ export function outerSides(
   "packA" | "directA" | "packB" | "directB" | "wholeB" | "columnRun" | "columnVectors"
 > {
   const { m, n, k, a, b } = shape;
-  const source = packSource(b.columns, n, b.rows, k, lanes, true);
-  const cut = columnVectors(shape, lanes, source);
+  const found = packSource(b.columns, n, b.rows, k, lanes, true);
+  const inRuns = columnVectors(shape, lanes, found);
+  const acrossRuns = columnVectors(shape, lanes, "pairs");
+  // Vectors that go on from one of B's runs to the next leave none of them to be computed twice. A B that few rows meet
+  // is read in place instead.
+  const pairs = found === "lanesChecked" && lanes === 4 && b.columns.pairs === 1 &&
+    rows.panels > fewPanels && acrossRuns.columnRun > 0 &&
+    (inRuns.columnRun === 0 || acrossRuns.columnVectors <= 0.97 * inRuns.columnVectors);
+  const [source, cut] = pairs ? ["pairs", acrossRuns] as const : [found, inRuns] as const;
   const byLanes = source === "lanes" || source === "lanesChecked";
   const whole = byLanes && cut.columnRun > 0;
   const cached = isCached(k, n, lanes);
   // Packing B pays only when several panels of rows use it, or to read it in a better order.
-  const directB = whole && rows.panels <= 2 && (cached || b.columns.run < n);
+  const directB = whole && rows.panels <= fewPanels && (cached || b.columns.run < n);
   const panels = Math.ceil(cut.columnVectors / vectorsForRows(rows.largest, shape.relaxed));
   return {
     packA: packSource(a.rows, m, a.columns, k, lanes, false),
-    directA: a.columns.run >= k && panels <= directPanels,
+    directA: a.columns.run >= k &&
+      (panels <= directPanels || shape.relaxed && rows.largest === spreadRows),
     packB: whole ? "lanes" : source,
     directB,
     wholeB: !directB && !cached && b.columns.run >= n,

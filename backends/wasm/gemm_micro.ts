@@ -13,6 +13,7 @@ import {
   emitMoveOut,
   emitMultiplyAdd,
   emitOuterStep,
+  emitSpread,
   emitUnrolled,
   type FunctionCache,
   type Numeric,
@@ -83,12 +84,21 @@ export function emitOutput(
   });
 }
 
+/**
+ * Rows of tiles that read A in place by vectors, and spread their lanes: a load takes three instructions (engines check its
+ * bounds), a shuffle one. With two vectors of B the registers are just enough; no other shape of tile leaves room for A's vectors.
+ */
+export const spreadRows = 4;
+
 /** A tile of rows × vectors that is a sum of outer products. */
 export interface OuterTile {
   readonly rows: number;
   readonly vectors: number;
-  /** A as a packed panel, or read where it is, contiguous along k, through one address a row. */
-  readonly a: "packed" | "direct";
+  /**
+   * A as a packed panel, or read where it is, contiguous along k, through one address a row: one element at a time, or a
+   * vector of them whose lanes are spread by shuffles.
+   */
+  readonly a: "packed" | "direct" | "spread";
   /** B as a packed panel, or read where it is, through its row table and one address a vector. */
   readonly b: "packed" | "direct";
   readonly output: TileOutput;
@@ -191,6 +201,7 @@ export function outerMicrokernel(
     // With twelve sums, V8's fifteen registers are just enough.
     const held = f.locals("v128", Math.min(rows, vectors));
     const streamed = f.local("v128");
+    const left = a === "spread" ? f.locals("v128", rows) : [];
     const offset = f.local("i32");
     const loadLeft = (u: number, i: number, to: Local) => {
       // Engines without guard pages check the bounds of every load. With the offset added before, all
@@ -209,16 +220,27 @@ export function outerMicrokernel(
       else f.get(f.parameter(aCount + 1 + j)).get(offset).op("i32.add").load("v128.load");
       f.set(to);
     };
-    const step = (u: number) => {
+    const spreadLeft = (u: number, i: number, to: Local) => {
+      const lane = u % numeric.lanes;
+      if (lane === 0) {
+        f.get(f.parameter(i)).get(position).op("i32.add");
+        emitAdd(f, numeric.bytes * u);
+        f.load("v128.load").set(left[i]);
+      }
+      emitSpread(f, numeric.lanes, left[i], lane);
+      f.set(to);
+    };
+    const stepBy = (load: (u: number, i: number, to: Local) => void) => (u: number) => {
       if (b === "direct") f.get(source).load("i32.load", 4 * u).set(offset);
       emitOuterStep(
         f,
         numeric,
         { sums, held, streamed },
-        (i, to) => loadLeft(u, i, to),
+        (i, to) => load(u, i, to),
         (j, to) => loadRight(u, j, to),
       );
     };
+    const step = stepBy(loadLeft);
     const first = aCount + bCount + 1;
     const empty = f.local("i32");
     const tile = f.parameter(output === "tile" ? first : parameters.length - 1);
@@ -240,10 +262,11 @@ export function outerMicrokernel(
         f.get(depth).get(longest).get(depth).get(longest).op("i32.lt_s").select();
         f.set(chain);
         f.get(depth).get(chain).op("i32.sub").set(depth);
-        emitUnrolled(f, chain, steps, step, (count) => {
+        const turn = a === "spread" ? stepBy(spreadLeft) : step;
+        emitUnrolled(f, chain, steps, turn, (count) => {
           emitIncrement(f, position, numeric.bytes * (packed ? rows : 1) * count);
           emitIncrement(f, source, (b === "packed" ? 16 * vectors : 4) * count);
-        });
+        }, step);
         f.get(depth).if_(() => {
           chains.flush();
           f.br(again);

@@ -135,8 +135,9 @@ export function emitUnrolled(
   unroll: number,
   step: (u: number) => void,
   advance: (steps: number) => void,
+  single: (u: number) => void = step,
 ): void {
-  const turns = (size: number) => {
+  const turns = (size: number, step: (u: number) => void) => {
     f.get(count).i32(size).op("i32.ge_s").if_(() => {
       f.loop((again) => {
         for (let u = 0; u < size; u++) step(u);
@@ -145,8 +146,14 @@ export function emitUnrolled(
       });
     });
   };
-  turns(unroll);
-  if (unroll > 1) turns(1);
+  turns(unroll, step);
+  if (unroll > 1) turns(1, single);
+}
+
+/** Emits the spreading of one lane, which it pushes. */
+export function emitSpread(f: FunctionBuilder, lanes: number, vector: Local, lane: number): void {
+  f.get(vector).get(vector);
+  f.shuffle32(lanes === 4 ? [lane, lane, lane, lane] : [0, 1, 0, 1].map((i) => 2 * lane + i));
 }
 
 /** A loop of a local from `begin` up to `end`, both pushed by callbacks; `end` is evaluated each time. */

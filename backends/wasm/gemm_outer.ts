@@ -9,9 +9,17 @@ import {
   tileBytes,
   type UnitContext,
 } from "./gemm_context.ts";
-import { chainLength, outerMicrokernel, type OuterTile, type TileOutput } from "./gemm_micro.ts";
+import {
+  chainLength,
+  outerMicrokernel,
+  type OuterTile,
+  spreadRows,
+  type TileOutput,
+} from "./gemm_micro.ts";
 import { emitAdd, emitFor, emitIncrement, type Numeric } from "./gemm_numeric.ts";
 import {
+  emitPairAddress,
+  isPairs,
   packFunction,
   packPanelsFunction,
   type PackPiece,
@@ -66,7 +74,7 @@ export function packedColumnPanels(plan: GemmPlan): number {
 /** Panels of neighbouring columns of B that are packed together: eight vectors, two cache lines. */
 function wideColumnPanels(plan: GemmPlan): number {
   const packs = plan.kind === "short" || (plan.kind === "outer" && !plan.directB);
-  if (!packs || plan.packB !== "lanes" || plan.columnRun === 0) {
+  if (!packs || plan.packB !== "lanes" && !isPairs(plan.packB) || plan.columnRun === 0) {
     return 1;
   }
   return Math.min(Math.max(1, Math.floor(8 / plan.vectors)), plan.columns.panels);
@@ -225,6 +233,12 @@ function emitProducts(
   });
 }
 
+/** How a microkernel reads its rows of A. */
+function leftSource({ plan, numeric }: UnitContext, rows: number): OuterTile["a"] {
+  if (!plan.directA) return "packed";
+  return rows === spreadRows && numeric.relaxed ? "spread" : "direct";
+}
+
 /** Pushes where a microkernel finds its rows of A: packed panels, or the address of each. */
 function emitRows(context: UnitContext, rows: number, count: Local): void {
   const { f, numeric, plan } = context;
@@ -268,7 +282,7 @@ function emitPaddedPanel(
     f.get(context.bPointer).get(context.depth).get(context.tile).get(context.first);
     f.i32(tileBytes(plan, numeric.lanes));
     if (output !== "tile") f.get(context.chains);
-    const a = plan.directA ? "direct" : "packed";
+    const a = leftSource(context, rows);
     const steps = writtenSteps(plan);
     const tile: OuterTile = { rows, vectors, a, b: "packed", output, halved: true, steps };
     f.call(outerMicrokernel(module, functions, numeric, tile));
@@ -328,23 +342,43 @@ export function emitPackVectors(context: UnitContext, vectors: number): void {
     return emitPanelPointer(context, packOne);
   }
   f.get(context.bPanel).set(context.bPointer);
+  const pairs = isPairs(plan.packB) ? plan.packB : undefined;
   const packGroup = () => {
-    const pieces: PackPiece[] = [];
-    const pointers = f.locals("i32", group * vectors);
-    pointers.forEach((pointer, j) => {
+    const count = group * vectors;
+    const firsts = f.locals("i32", count);
+    const seconds = f.locals("i32", pairs === undefined ? 0 : count);
+    const [address, crosses] = f.locals("i32", 2);
+    f.i32(0).set(crosses);
+    firsts.forEach((first, j) => {
+      const lane = (plus: number) => {
+        pushEntry(f, context.bColumns, start, plus);
+        return f.load("i32.load").get(context.b).op("i32.add");
+      };
       emitVectorStart(context, j, start);
-      pushEntry(f, context.bColumns, start);
-      f.load("i32.load").get(context.b).op("i32.add").set(pointer);
-      const panel = Math.floor(j / vectors);
-      pieces.push({
-        lanes: numeric.lanes,
-        at: panel * bPanelBytes(plan) + 16 * (j - panel * vectors),
-      });
+      lane(0).set(first);
+      if (pairs === undefined) return;
+      lane(2).tee(address);
+      emitPairAddress(f, pairs);
+      f.set(seconds[j]);
+      f.get(address).get(first).op("i32.sub").i32(8).op("i32.ne").get(crosses).op("i32.or");
+      f.set(crosses);
     });
-    pushEntry(f, context.bDepth, context.depthStart);
-    f.get(context.depth).get(context.bPanel);
-    for (const pointer of pointers) f.get(pointer);
-    f.call(packWideFunction(module, functions, numeric, pieces, 16 * vectors));
+    const pack = (as: "pairs" | "spacedPairs" | undefined) => {
+      const pieces = firsts.map((_, j): PackPiece => {
+        const panel = Math.floor(j / vectors);
+        const at = panel * bPanelBytes(plan) + 16 * (j - panel * vectors);
+        return { lanes: numeric.lanes, at, pairs: as };
+      });
+      pushEntry(f, context.bDepth, context.depthStart);
+      f.get(context.depth).get(context.bPanel);
+      firsts.forEach((first, j) => {
+        f.get(first);
+        if (as !== undefined) f.get(seconds[j]);
+      });
+      f.call(packWideFunction(module, functions, numeric, pieces, 16 * vectors));
+    };
+    if (pairs === "pairs") f.get(crosses).if_(() => pack(pairs), () => pack(undefined));
+    else pack(pairs);
   };
   const fullPanels = Math.floor(plan.columnVectors / plan.vectors);
   f.get(columnPanel).get(context.packedEnd).op("i32.ge_u").if_(() => {
@@ -405,7 +439,7 @@ function emitVectorPanel(
       f.get(context.tile).get(context.first).i32(tileBytes(plan, numeric.lanes));
     }
     if (output !== "tile") f.get(context.chains);
-    const a = plan.directA ? "direct" : "packed";
+    const a = leftSource(context, rows);
     const steps = writtenSteps(plan);
     const tile: OuterTile = { rows, vectors, a, b, output, halved: true, steps };
     f.call(outerMicrokernel(module, functions, numeric, tile));

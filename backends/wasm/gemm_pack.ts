@@ -25,12 +25,26 @@ import {
  * What is known of the memory that packing reads.
  *
  * - `lanes`: the lanes of a group are neighbours, so one vector load reads them.
+ * - `pairs`: the lanes of a group are two pairs of neighbours, as where rows of images of an even width follow one another.
+ * - `spacedPairs`: the same with one element between the two of a pair, as convolutions of stride 2 have them.
  * - `depth`: consecutive k are neighbours, so squares are loaded and transposed.
  * - `gather`: neither.
  *
  * `checked` ones look at the offset tables and fall back to gathering where it does not hold.
  */
-export type PackSource = "lanes" | "lanesChecked" | "depth" | "depthChecked" | "gather";
+export type PackSource =
+  | "lanes"
+  | "lanesChecked"
+  | "pairs"
+  | "spacedPairs"
+  | "depth"
+  | "depthChecked"
+  | "gather";
+
+/** Whether a source is pairs of lanes, spaced or not. */
+export function isPairs(source: PackSource): source is "pairs" | "spacedPairs" {
+  return source === "pairs" || source === "spacedPairs";
+}
 
 /** One group of lanes of a panel. */
 export interface PackGroup {
@@ -49,6 +63,36 @@ export interface PackPiece {
   readonly lanes: number;
   /** Where they go, in bytes from the destination, for the first k. */
   readonly at: number;
+  /** Whether they are two pairs, each with a pointer of its own: see `pairAddress`. */
+  readonly pairs?: "pairs" | "spacedPairs";
+}
+
+/**
+ * Moves the address of a second pair on the top of the stack to where its vector is loaded: a spaced one ends where the
+ * vector does, so that nothing is read beyond what belongs to the operand.
+ */
+export function emitPairAddress(f: FunctionBuilder, source: "pairs" | "spacedPairs"): void {
+  if (source === "spacedPairs") f.i32(4).op("i32.sub");
+}
+
+/** Pushes the vector of two pairs of float32 lanes, given where they are loaded. */
+function pushPairs(
+  f: FunctionBuilder,
+  source: "pairs" | "spacedPairs",
+  [first, second]: readonly [() => void, () => void],
+  spare: Local,
+): void {
+  if (source === "spacedPairs") {
+    first();
+    f.load("v128.load");
+    second();
+    f.load("v128.load").shuffle32([0, 2, 5, 7]);
+    return;
+  }
+  first();
+  f.load("v128.load64_zero").set(spare);
+  second();
+  f.get(spare).loadLane("v128.load64_lane", 1);
 }
 
 /** Copies the first `lanes` elements at the address in a local to another. */
@@ -74,7 +118,7 @@ function emitCopyLanes(
 
 /**
  * The function (depthTable, depth, destination, ...pointers) that packs several pieces at once, one
- * for each pointer, each `stride` bytes farther for the next k. Reading a whole cache line of a row
+ * for each pointer, or for each two where it is pairs, each `stride` bytes farther for the next k. Reading a whole cache line of a row
  * before going to the next row makes long rows cheap.
  */
 export function packWideFunction(
@@ -85,18 +129,28 @@ export function packWideFunction(
   stride: number,
 ): FunctionReference {
   const key = `pack ${numeric.dtype} wide ${
-    pieces.map(({ lanes, at }) => `${lanes} to ${at}`).join(", ")
+    pieces.map(({ lanes, at, pairs }) => `${pairs ?? lanes} to ${at}`).join(", ")
   } by ${stride}`;
-  return cache.get(module, key, new Array<ValueType>(3 + pieces.length).fill("i32"), (f) => {
+  const count = pieces.reduce((sum, { pairs }) => sum + (pairs === undefined ? 1 : 2), 0);
+  return cache.get(module, key, new Array<ValueType>(3 + count).fill("i32"), (f) => {
     const [depthTable, depth, destination] = [0, 1, 2].map((i) => f.parameter(i));
+    const spare = f.local("v128");
     const offset = f.local("i32");
     const source = f.local("i32");
     emitUnrolled(f, depth, 2, (u) => {
       f.get(depthTable).load("i32.load", 4 * u).set(offset);
-      pieces.forEach(({ lanes, at }, i) => {
-        f.get(f.parameter(3 + i)).get(offset).op("i32.add").set(source);
-        emitCopyLanes(f, numeric, source, destination, at + u * stride, lanes);
-      });
+      let next = 3;
+      const address = () => f.get(f.parameter(next++)).get(offset).op("i32.add");
+      for (const { lanes, at, pairs } of pieces) {
+        if (pairs === undefined) {
+          address().set(source);
+          emitCopyLanes(f, numeric, source, destination, at + u * stride, lanes);
+          continue;
+        }
+        f.get(destination);
+        pushPairs(f, pairs, [address, address], spare);
+        f.store("v128.store", at + u * stride);
+      }
     }, (steps) => {
       emitIncrement(f, depthTable, 4 * steps);
       emitIncrement(f, destination, stride * steps);
@@ -296,6 +350,18 @@ export function packFunction(
         f.get(pointers[0]).get(depthTable).load("i32.load", 4 * u).op("i32.add").set(offset);
         emitCopyLanes(f, numeric, offset, destination, u * stride, lanes);
       }, advance);
+    const copyPairs = (pairs: "pairs" | "spacedPairs") => {
+      f.get(pointers[2]);
+      emitPairAddress(f, pairs);
+      f.set(pointers[2]);
+      const address = (pointer: Local) => () => f.get(pointer).get(offset).op("i32.add");
+      emitUnrolled(f, depth, 4, (u) => {
+        f.get(depthTable).load("i32.load", 4 * u).set(offset);
+        f.get(destination);
+        pushPairs(f, pairs, [address(pointers[0]), address(pointers[2])], rows[0]);
+        f.store("v128.store", u * stride);
+      }, advance);
+    };
     const transposeGroup = () => {
       f.get(depthTable).load("i32.load").set(offset);
       pointers.forEach((pointer, i) => {
@@ -325,6 +391,9 @@ export function packFunction(
     if (source === "depth" || source === "depthChecked") transpose();
     else if (source === "gather" || lanes < width) gather();
     else if (source === "lanes" || lanes === 1) copyLanes();
-    else contiguous(laneTable, lanes - 1).if_(copyLanes, gather);
+    else if (isPairs(source)) {
+      if (lanes === 4) copyPairs(source);
+      else gather();
+    } else contiguous(laneTable, lanes - 1).if_(copyLanes, gather);
   });
 }

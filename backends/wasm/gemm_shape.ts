@@ -9,6 +9,11 @@ export interface AxisLayout {
    * size when all of it is contiguous, 1 when nothing is known.
    */
   readonly run: number;
+  /**
+   * The indices 2i and 2i + 1 are that many elements apart, for every i, and later indices stand at higher addresses. Not
+   * given where that is not so.
+   */
+  readonly pairs?: 1 | 2;
 }
 
 /** What is known of a matrix operand's two axes. */

@@ -10,11 +10,13 @@
 import type { FunctionBuilder, FunctionReference, Local, ModuleBuilder } from "./assembler.ts";
 import type { UnitContext } from "./gemm_context.ts";
 import { pushEntry } from "./gemm_context.ts";
+import { spreadRows } from "./gemm_micro.ts";
 import {
   emitAdd,
   emitIncrement,
   emitLoadLanes,
   emitMultiplyAdd,
+  emitSpread,
   emitStoreLanes,
   type FunctionCache,
   type Numeric,
@@ -34,6 +36,22 @@ export function stripPanelBytes(rows: number): number {
   return rows <= fewRows ? 8192 : 4096;
 }
 
+/** The rows of C that are summed together. */
+function rowGroups(rows: number): number[] {
+  return sizesOf(balancedSplit(rows, groupRows)).flatMap(([size, count]) =>
+    new Array<number>(count).fill(size)
+  );
+}
+
+/**
+ * Whether A's elements are packed by rows, loaded as vectors along k and spread by shuffles, which takes fewer instructions
+ * than loading each: as in tiles of `spreadRows`.
+ */
+function spreads(numeric: Numeric, rows: number, depth: number): boolean {
+  return numeric.relaxed && rows > fewRows && rowGroups(rows)[0] <= spreadRows &&
+    depth % numeric.lanes === 0;
+}
+
 /** A strip: that many rows of C, that many rows of B, and lanes after the last whole vector of a row. */
 interface Strip {
   readonly rows: number;
@@ -43,7 +61,7 @@ interface Strip {
 
 /**
  * The function (base, depthTable, x, begin, end, ...c) that adds to rows of C, at `c` plus `begin` up to `end` bytes,
- * the products of A's elements, packed at `x` by k, with rows of B.
+ * the products of A's elements, packed at `x` by k or by rows, with rows of B.
  */
 function stripMicrokernel(
   module: ModuleBuilder,
@@ -71,9 +89,19 @@ function stripMicrokernel(
     const factors = f.locals("v128", held ? depth : rows <= fewRows ? rows : 1);
     if (held) factors.forEach((factor, d) => loadFactor(d, 0, factor));
     const lineVectors = rows <= fewRows ? 4 : 2;
-    const groups = sizesOf(balancedSplit(rows, groupRows)).flatMap(([size, count]) =>
-      new Array<number>(count).fill(size)
-    );
+    const groups = rowGroups(rows);
+    const spread = spreads(numeric, rows, depth);
+    const left = spread ? f.locals("v128", groups[0]) : [];
+    const spreadFactor = (d: number, i: number, row: number, to: Local) => {
+      const lane = d % numeric.lanes;
+      if (lane === 0) {
+        f.get(x);
+        emitAdd(f, numeric.bytes * (row * depth + d));
+        f.load("v128.load").set(left[i]);
+      }
+      emitSpread(f, numeric.lanes, left[i], lane);
+      f.set(to);
+    };
     const sums = Array.from({ length: groups[0] }, () => f.locals("v128", lineVectors));
     const right = f.locals("v128", rows <= fewRows ? 1 : lineVectors);
     const address = f.local("i32");
@@ -104,7 +132,8 @@ function stripMicrokernel(
           } else {
             for (let j = 0; j < vectors; j++) load(d, j, right[j]);
             used.forEach((row, i) => {
-              loadFactor(d, first + i, factors[0]);
+              if (spread) spreadFactor(d, i, first + i, factors[0]);
+              else loadFactor(d, first + i, factors[0]);
               for (let j = 0; j < vectors; j++) add(d, factors[0], right[j], row[j]);
             });
           }
@@ -185,10 +214,11 @@ export function emitStripBlock(context: UnitContext, k: number): void {
   );
 }
 
-/** Emits the copying of a block of A to scratch, by k. */
+/** Emits the copying of a block of A to scratch, by k or by rows. */
 function emitFactors(f: FunctionBuilder, context: UnitContext, rows: number, depth: number): void {
   const { numeric } = context;
   const offset = f.local("i32");
+  const byRows = spreads(numeric, rows, depth);
   const load = numeric.bytes === 4 ? "f32.load" : "f64.load";
   const store = numeric.bytes === 4 ? "f32.store" : "f64.store";
   for (let d = 0; d < depth; d++) {
@@ -197,7 +227,7 @@ function emitFactors(f: FunctionBuilder, context: UnitContext, rows: number, dep
     for (let i = 0; i < rows; i++) {
       f.get(context.tiles).get(offset);
       f.get(context.aRows).load("i32.load", 4 * i).op("i32.add");
-      f.load(load).store(store, numeric.bytes * (d * rows + i));
+      f.load(load).store(store, numeric.bytes * (byRows ? i * depth + d : d * rows + i));
     }
   }
 }

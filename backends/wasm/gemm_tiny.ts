@@ -13,6 +13,7 @@ import {
   emitGatherLane,
   emitLoadLanes,
   emitMultiplyAdd,
+  emitSpread,
   emitStoreLanes,
   type FunctionCache,
   type Numeric,
@@ -188,12 +189,6 @@ function emitCopyB({ f, numeric, shape, way, b, scratch }: Tiny, at: {
       f.get(scratch).get(rows[0]).store("v128.store", place(d, j));
     }
   });
-}
-
-/** Emits the spreading of one lane. */
-function emitSpread(f: FunctionBuilder, lanes: number, vector: Local, lane: number): void {
-  f.get(vector).get(vector);
-  f.shuffle32(lanes === 4 ? [lane, lane, lane, lane] : [0, 1, 0, 1].map((i) => 2 * lane + i));
 }
 
 /** The function (descriptor, scratch, unit) that computes one unit: some matrices of the batch. */
