@@ -1,5 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { ModuleBuilder } from "../backends/wasm/assembler.ts";
+import { normalize } from "../backends/wasm/loop_normalize.ts";
+import { windowOf } from "../backends/wasm/loop_window.ts";
 import { emitThreefry } from "../backends/wasm/random.ts";
 import type { DType } from "../lib/base/dtype.ts";
 import type { Instruction, LoopKernel, ReduceOp, View } from "../lib/compiler/kernel.ts";
@@ -514,6 +516,58 @@ Deno.test("loop kernels: matrices times vectors, several rows at a time, with wh
           `${dtype} [${batch}, ${rows}, ${columns}] ${i}: got ${value}, expected ${expected[3][i]}`,
         )
       );
+    }
+  }
+});
+
+Deno.test("loop kernels: sums over a window that slides over images, a few rows at a time, with what is left", () => {
+  const random = new Random(31);
+  const [images, channels] = [2, 3];
+  for (const dtype of ["float32", "float64"] as const) {
+    for (const [height, width] of [[4, 4], [5, 7], [7, 9], [10, 30], [28, 26], [3, 6], [6, 3]]) {
+      for (
+        const [rows, columns, apart] of [[3, 3, 1], [2, 5, 1], [5, 2, 2], [5, 6, 1], [6, 6, 1]]
+      ) {
+        const pitch = width + (columns - 1) * apart;
+        const plane = pitch * (height + rows - 1);
+        const load = (buffer: number, strides: readonly number[]) =>
+          ({ op: "load", dtype, view: { buffer, offset: 0, strides } }) as const;
+        const kernel: LoopKernel = {
+          kind: "loop",
+          dims: [images, channels, height, width, rows, columns],
+          outerRank: 4,
+          body: [
+            load(0, [0, rows * columns, 0, 0, columns, 1]),
+            load(1, [channels * plane, plane, pitch, 1, pitch, apart]),
+            { op: "mul", dtype, args: [0, 1] },
+          ],
+          reduce: "sum",
+          epilogue: [load(2, [0, 1, 0, 0]), { op: "add", dtype, args: [3, 4] }],
+          out: dense(3, [images, channels, height, width]),
+          mode: random.pick(["set", "add"]),
+          dtype,
+        };
+        const found = windowOf(normalize(kernel)!);
+        assertEquals(found !== null, rows * columns < 32);
+        const sizes = [
+          channels * rows * columns,
+          images * channels * plane,
+          channels,
+          images * channels * height * width,
+        ];
+        // Whole numbers, whose sums are exact.
+        const contents = sizes.map((size) =>
+          Array.from({ length: size }, () => random.below(200) - 100)
+        );
+        contents[1][random.below(contents[1].length)] = random.pick([Infinity, NaN]);
+        const expected = contents.map((buffer) => [...buffer]);
+        interpret(kernel, expected);
+        const buffers = buffersOf([dtype, dtype, dtype, dtype], contents);
+        for (const relaxed of [false, true]) {
+          const actual = runKernel(kernel, buffers, contents, randomSplit(random), relaxed);
+          assertEquals(actual, expected, `${dtype} ${height} × ${width}, ${rows} × ${columns}`);
+        }
+      }
     }
   }
 });

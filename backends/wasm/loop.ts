@@ -11,6 +11,7 @@ import { normalize, product, reachable, splitFirst } from "./loop_normalize.ts";
 import { neededFunction, wantsConstants } from "./loop_operations.ts";
 import { type GivenPlan, type LoopPlan, overlappingDims, planLoop } from "./loop_plan.ts";
 import { rowStreams, splitReduction, tileTranspose } from "./loop_split.ts";
+import { windowOf } from "./loop_window.ts";
 import { ConstantPool } from "./math_lanes.ts";
 
 /** The code for a loop kernel; `fused` as in `LaneStyle`. */
@@ -127,7 +128,10 @@ function emitOne(
   fused: boolean,
   given: GivenPlan = {},
 ): Phase {
-  const { nodes, bodyNodes, plan } = planOf(kernel, given);
+  const window = fused && given.vector === undefined ? windowOf(kernel) : null;
+  // Rows that are given are those of the first dim.
+  const bands = window !== null && (given.rows === undefined || window.across > 0) ? window : {};
+  const { nodes, bodyNodes, plan } = planOf(kernel, { ...given, ...bands });
   // Functions that the body calls come first.
   for (const node of nodes) {
     if (node !== null && "args" in node) neededFunction(module, node.op, node.dtype, fused);

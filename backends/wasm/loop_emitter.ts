@@ -16,6 +16,7 @@ import { emitOperation, type LaneCount, pushConstant } from "./loop_operations.t
 import type { LoopPlan } from "./loop_plan.ts";
 import { Reducer } from "./loop_reduce.ts";
 import { emitVectorLoop } from "./loop_vector.ts";
+import { emitWindowSums, loadFactors, windowOf, type WindowSum } from "./loop_window.ts";
 import type { LaneStyle } from "./math_lanes.ts";
 
 /** A reduced dim is written out, without a loop, where that makes at most so many instructions a vector. */
@@ -35,6 +36,8 @@ export class LoopEmitter {
   readonly #resultNode: number;
   /** The factors of the body's value where a sum takes it as fused multiply-adds, else null. */
   readonly #factors: readonly [number, number] | null;
+  /** Where a sum over a window is computed for several rows at a time. */
+  readonly #window: WindowSum | null;
 
   constructor(
     readonly module: ModuleBuilder,
@@ -88,6 +91,7 @@ export class LoopEmitter {
       plan.unroll,
     );
     this.#factors = style.fused && kernel.reduce === "sum" ? factorsOf(kernel) : null;
+    this.#window = plan.kind === "outer" && plan.across !== null ? windowOf(kernel) : null;
     const used = reachable(
       nodes,
       kernel.epilogue.length > 0 && kernel.reduce !== null
@@ -183,6 +187,10 @@ export class LoopEmitter {
       this.#emitPoint(inside, 1, 1);
       return;
     }
+    if (this.#window !== null) {
+      this.#emitBands(scope, this.#window);
+      return;
+    }
     if (plan.across !== null) {
       this.#emitTurned(scope, plan.across);
       return;
@@ -191,6 +199,37 @@ export class LoopEmitter {
       this.#emitLevel(inside, 2, this.bodyNodes, unroll, valid);
       this.#emitPoint(inside, unroll, valid);
     });
+  }
+
+  /** The loop over bands of a few rows of a sum over a window. */
+  #emitBands(scope: Scope, window: WindowSum): void {
+    const { f } = this;
+    const rows = this.plan.unroll;
+    const size = this.kernel.dims[window.across];
+    const factors = loadFactors(this.#cursors, scope, window);
+    const band = new Scope(scope);
+    const moving = this.#cursors.copy(band, scope, window.across);
+    const emit = (count: number) => {
+      emitVectorLoop(this.#cursors, band, null, 1, (inside, _, valid) => {
+        const reducer = this.#reducer!;
+        reducer.start(count);
+        const part = { count, valid };
+        emitWindowSums(this.#cursors, inside, window, factors, part, (u, factor, value) => {
+          reducer.multiplyAdd(u, factor, value);
+        });
+        reducer.finish();
+        this.#finishResult(new Scope(inside), count, valid);
+      });
+    };
+    const counter = f.local("i32");
+    f.i32(0).set(counter);
+    f.loop((again) => {
+      emit(rows);
+      this.#cursors.move(band, moving, window.across, rows);
+      f.get(counter).i32(1).op("i32.add").tee(counter).i32(Math.floor(size / rows));
+      f.op("i32.lt_s").brIf(again);
+    });
+    if (size % rows > 0) emit(size % rows);
   }
 
   /** The loop over the vector dim, around squares along the dim across and what is left, one by one. */
