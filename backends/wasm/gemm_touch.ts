@@ -3,7 +3,8 @@
  *
  * Packing reads short stretches of several rows in turn, with many instructions for each line: few lines are on their way from
  * memory at a time, and what a batch of matrices holds is met once. A loop that does nothing but read has all the
- * lines that the processor can wait for on their way. With 64 × 128³ the product takes 0.93 of the time without it.
+ * lines that the processor can wait for on their way, the more as it goes along four rows at once. With 64 × 128³ the product
+ * takes 0.9 of the time without it.
  */
 import type { FunctionReference, Local, ModuleBuilder } from "./assembler.ts";
 import { emitPanelStart, pushEntry, type UnitContext } from "./gemm_context.ts";
@@ -13,6 +14,8 @@ import type { AxisLayout, GemmPlan, GemmShape } from "./gemm_shape.ts";
 /** Bytes of a matrix below which a few more lines on their way make no difference. */
 const leastBytes = 2048;
 const lineBytes = 64;
+/** Rows read at a time, far apart. */
+const streams = 4;
 
 /** Which operands are read before they are packed, and along which axis their elements are neighbours. */
 export function touched(
@@ -37,18 +40,38 @@ export function touched(
 function touchFunction(module: ModuleBuilder, cache: FunctionCache): FunctionReference {
   return cache.get(module, "touch", new Array<"i32">(5).fill("i32"), (f) => {
     const [base, table, rows, bytes, to] = [0, 1, 2, 3, 4].map((i) => f.parameter(i));
-    const [at, end, sum] = f.locals("i32", 3);
-    f.loop((again) => {
-      f.get(base).get(table).load("i32.load").op("i32.add").tee(at);
-      f.get(bytes).op("i32.add").set(end);
+    const [apart, count, position, sum] = f.locals("i32", 4);
+    const pointers = f.locals("i32", streams);
+    const read = (used: readonly Local[]) => {
+      used.forEach((pointer, i) => {
+        f.get(base).get(table).get(apart).i32(i).op("i32.mul").op("i32.add").load("i32.load");
+        f.op("i32.add").set(pointer);
+      });
+      f.i32(0).set(position);
       f.loop((next) => {
-        f.get(at).load("i32.load").get(sum).op("i32.xor").set(sum);
-        emitIncrement(f, at, lineBytes);
-        f.get(at).get(end).op("i32.lt_u").brIf(next);
+        for (const pointer of used) {
+          f.get(pointer).get(position).op("i32.add").load("i32.load").get(sum).op("i32.xor");
+          f.set(sum);
+        }
+        emitIncrement(f, position, lineBytes);
+        f.get(position).get(bytes).op("i32.lt_u").brIf(next);
       });
       emitIncrement(f, table, 4);
-      f.get(rows).i32(1).op("i32.sub").tee(rows).brIf(again);
-    });
+    };
+    const turns = (used: readonly Local[]) => {
+      f.get(count).if_(() => {
+        f.loop((again) => {
+          read(used);
+          f.get(count).i32(1).op("i32.sub").tee(count).brIf(again);
+        });
+      });
+    };
+    f.get(rows).i32(streams).op("i32.div_u").tee(count).i32(2).op("i32.shl").set(apart);
+    turns(pointers);
+    // What is left follows the last stream.
+    f.get(table).get(apart).i32(streams - 1).op("i32.mul").op("i32.add").set(table);
+    f.get(rows).i32(streams).op("i32.rem_u").set(count);
+    turns(pointers.slice(0, 1));
     // What nobody uses, an engine need not read.
     f.get(to).get(sum).store("i32.store");
   });
