@@ -9,6 +9,7 @@ import {
   type Split,
 } from "./gemm_shape.ts";
 import { spreadRows } from "./gemm_micro.ts";
+import { shortDepth } from "./gemm_short.ts";
 import { thinColumns, thinTile } from "./gemm_thin.ts";
 import { stripDepth, stripRows } from "./gemm_strip.ts";
 import { mostTaps } from "./gemm_taps.ts";
@@ -96,8 +97,8 @@ const cachedBytes = 1 << 19;
 /** Panels of columns up to which reading the rows of A in place, once for each, is faster than packing them. */
 const directPanels = 4;
 
-/** Panels of rows up to which B is read in place. */
-const fewPanels = 2;
+/** Rows up to which B is read in place. */
+const fewRows = 12;
 
 /** Whether an operand fits into the caches. */
 function isCached(rows: number, columns: number, lanes: number): boolean {
@@ -120,19 +121,20 @@ export function outerSides(
   // Vectors that go on from one of B's runs to the next leave none of them to be computed twice. A B that few rows meet
   // is read in place instead.
   const pairs = found === "lanesChecked" && lanes === 4 && b.columns.pairs === 1 &&
-    rows.panels > fewPanels && acrossRuns.columnRun > 0 &&
+    m > fewRows && acrossRuns.columnRun > 0 &&
     (inRuns.columnRun === 0 || acrossRuns.columnVectors <= 0.97 * inRuns.columnVectors);
   const [source, cut] = pairs ? ["pairs", acrossRuns] as const : [found, inRuns] as const;
   const byLanes = source === "lanes" || source === "lanesChecked";
   const whole = byLanes && cut.columnRun > 0;
   const cached = isCached(k, n, lanes);
   // Packing B pays only when several panels of rows use it, or to read it in a better order.
-  const directB = whole && rows.panels <= fewPanels && (cached || b.columns.run < n);
+  const directB = whole && m <= fewRows && (cached || b.columns.run < n);
+  const spread = shape.relaxed && rows.largest === spreadRows &&
+    (k > shortDepth || m <= fewRows);
   const panels = Math.ceil(cut.columnVectors / vectorsForRows(rows.largest, shape.relaxed));
   return {
     packA: packSource(a.rows, m, a.columns, k, lanes, false),
-    directA: a.columns.run >= k &&
-      (panels <= directPanels || shape.relaxed && rows.largest === spreadRows),
+    directA: a.columns.run >= k && (panels <= directPanels || spread),
     packB: whole ? "lanes" : source,
     directB,
     wholeB: !directB && !cached && b.columns.run >= n,
@@ -140,10 +142,20 @@ export function outerSides(
   };
 }
 
+/**
+ * Most rows of an outer plan's tiles. Twelve sums of fused multiply-adds and what they take stay in the registers, but the factors
+ * of six packed rows are not lanes of a vector: see `emitPackedFactor`.
+ */
+function outerRows(shape: GemmShape, lanes: number): number {
+  if (!shape.relaxed) return 5;
+  if (lanes === 2 || shape.m <= fewRows) return 6;
+  return outerSides(shape, lanes, balancedSplit(shape.m, 6)).directA ? 6 : 5;
+}
+
 /** Estimates an outer plan. */
 export function outerCandidate(shape: GemmShape, lanes: number, swap: boolean): Candidate {
   const { m, n, k } = shape;
-  const rowLimit = shape.relaxed ? 6 : 5;
+  const rowLimit = outerRows(shape, lanes);
   const rows = balancedSplit(m, rowLimit);
   const side = outerSides(shape, lanes, rows);
   const vectors = vectorsForRows(rows.largest, shape.relaxed);

@@ -13,6 +13,7 @@ import {
   emitMoveOut,
   emitMultiplyAdd,
   emitOuterStep,
+  emitPackedFactor,
   emitSpread,
   emitUnrolled,
   type FunctionCache,
@@ -198,27 +199,32 @@ export function outerMicrokernel(
     /** Where the sum is in the panel of A, or how far along A's rows. */
     const position = f.local("i32");
     const sums = Array.from({ length: rows }, () => f.locals("v128", vectors));
-    // With twelve sums, V8's fifteen registers are just enough.
+    // With twelve sums, or ten and a vector of factors, V8's fifteen registers are just enough.
     const held = f.locals("v128", Math.min(rows, vectors));
     const streamed = f.local("v128");
+    const factors = f.local("v128");
     const left = a === "spread" ? f.locals("v128", rows) : [];
     const offset = f.local("i32");
     const loadLeft = (u: number, i: number, to: Local) => {
       // Engines without guard pages check the bounds of every load. With the offset added before, all
       // of these checks compare with the same limit, and V8 needs one instruction less for each.
       if (packed) {
-        f.get(position);
-        emitAdd(f, numeric.bytes * (u * rows + i));
-      } else {
-        f.get(f.parameter(i)).get(position).op("i32.add");
-        emitAdd(f, numeric.bytes * u);
+        const push = (bytes: number) => {
+          f.get(position);
+          emitAdd(f, numeric.bytes * u * rows + bytes);
+        };
+        return emitPackedFactor(f, numeric, rows, i, push, factors, to);
       }
+      f.get(f.parameter(i)).get(position).op("i32.add");
+      emitAdd(f, numeric.bytes * u);
       f.load(numeric.loadSplat).set(to);
     };
     const loadRight = (u: number, j: number, to: Local) => {
-      if (b === "packed") f.get(source).load("v128.load", 16 * (u * vectors + j));
-      else f.get(f.parameter(aCount + 1 + j)).get(offset).op("i32.add").load("v128.load");
-      f.set(to);
+      if (b === "packed") {
+        f.get(source);
+        emitAdd(f, 16 * (u * vectors + j));
+      } else f.get(f.parameter(aCount + 1 + j)).get(offset).op("i32.add");
+      f.load("v128.load").set(to);
     };
     const spreadLeft = (u: number, i: number, to: Local) => {
       const lane = u % numeric.lanes;

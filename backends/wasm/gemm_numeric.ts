@@ -242,6 +242,37 @@ export function emitOuterStep(
   });
 }
 
+/** Rows of a packed panel whose factors are lanes of one vector, by how many rows it has. */
+const rowsInVector = [0, 0, 0, 0, 4, 4];
+
+/**
+ * Emits the loading of a row's factor from a packed panel into every lane of a vector. `push` pushes the address of the k at
+ * hand plus so many bytes. Some factors of panels of four or five rows are lanes of one vector, loaded for the first row into
+ * `vector`: a load takes three instructions, as engines check its bounds, and a shuffle one.
+ */
+export function emitPackedFactor(
+  f: FunctionBuilder,
+  numeric: Numeric,
+  rows: number,
+  row: number,
+  push: (bytes: number) => void,
+  vector: Local,
+  to: Local,
+): void {
+  const spread = numeric.relaxed && numeric.lanes === 4 ? rowsInVector[rows] ?? 0 : 0;
+  if (row >= spread) {
+    push(numeric.bytes * row);
+    f.load(numeric.loadSplat).set(to);
+    return;
+  }
+  if (row === 0) {
+    push(0);
+    f.load("v128.load").set(vector);
+  }
+  emitSpread(f, numeric.lanes, vector, row);
+  f.set(to);
+}
+
 /** Emits the adding of what stands `at` bytes from an address to sums. */
 export function emitAddStored(
   f: FunctionBuilder,

@@ -19,14 +19,14 @@ import {
 import { emitAdd, emitFor, emitIncrement, type Numeric } from "./gemm_numeric.ts";
 import {
   emitPairAddress,
+  fiveLanes,
   isPairs,
+  packFiveFunction,
   packFunction,
   packPanelsFunction,
   type PackPiece,
-  packSixFunction,
   type PackSource,
   packWideFunction,
-  sixLanes,
 } from "./gemm_pack.ts";
 import { type GemmPlan, workspaceRow } from "./gemm_shape.ts";
 import { vectorStoreFunction } from "./gemm_store.ts";
@@ -41,11 +41,12 @@ function emitPack(
   width: number,
 ): void {
   const { f, module, functions, numeric } = context;
-  if (source === "depth" && lanes === sixLanes && width === lanes && numeric.bytes === 4) {
+  if (source === "depth" && lanes === fiveLanes && width === lanes && numeric.bytes === 4) {
     f.get(operand.base);
     pushEntry(f, operand.lanes, operand.firstLane);
     pushEntry(f, operand.depth, context.depthStart);
-    f.get(context.depth).get(operand.panel).call(packSixFunction(module, functions, numeric));
+    f.get(context.depth).get(operand.panel);
+    f.call(packFiveFunction(module, functions, numeric));
     return;
   }
   for (let group = 0; group < width; group += numeric.lanes) {

@@ -242,32 +242,31 @@ export function emitTranspose(
   shuffle(spare[2], spare[3], [2, 3, 6, 7], rows[3]);
 }
 
-/** Lanes that `packSixFunction` packs: the rows of a full panel of A. */
-export const sixLanes = 6;
+/** Lanes that `packFiveFunction` packs: the rows of a full panel of A. */
+export const fiveLanes = 5;
 
 /**
- * The function (base, laneTable, depthTable, depth, destination) that packs a whole panel of six lanes of which consecutive k
- * are neighbours, in float32: six by four elements are six vectors before and after, which takes 14 shuffles instead of
- * the 16 of groups of four and two, and fewer stores.
+ * The function (base, laneTable, depthTable, depth, destination) that packs a whole panel of five lanes of which consecutive k
+ * are neighbours, in float32: five by four elements are five vectors before and after.
  */
-export function packSixFunction(
+export function packFiveFunction(
   module: ModuleBuilder,
   cache: FunctionCache,
   numeric: Numeric,
 ): FunctionReference {
-  const key = `pack ${numeric.dtype} six`;
+  const key = `pack ${numeric.dtype} five`;
   return cache.get(module, key, new Array<ValueType>(5).fill("i32"), (f) => {
     const [base, laneTable, depthTable, depth, destination] = [0, 1, 2, 3, 4].map((i) =>
       f.parameter(i)
     );
-    const pointers = f.locals("i32", sixLanes);
+    const pointers = f.locals("i32", fiveLanes);
     const offset = f.local("i32");
-    const rows = f.locals("v128", sixLanes);
+    const rows = f.locals("v128", fiveLanes);
     const spare = f.locals("v128", numeric.lanes);
     pointers.forEach((pointer, i) => {
       f.get(base).get(laneTable).load("i32.load", 4 * i).op("i32.add").set(pointer);
     });
-    const stride = sixLanes * numeric.bytes;
+    const stride = fiveLanes * numeric.bytes;
     f.get(depth).i32(4).op("i32.ge_s").if_(() => {
       f.loop((again) => {
         f.get(depthTable).load("i32.load").set(offset);
@@ -275,17 +274,20 @@ export function packSixFunction(
           f.get(pointer).get(offset).op("i32.add").load("v128.load").set(rows[i]);
         });
         emitTranspose(f, numeric, rows.slice(0, 4), spare);
-        const [k0, k1, k2, k3, fifth, sixth] = rows;
-        const join = (a: Local, b: Local, lanes: number[]) =>
-          f.get(destination).get(a).get(b).shuffle32(lanes);
-        const store = (k: Local, next: Local, lanes: number[], at: number) => {
-          f.get(fifth).get(sixth).shuffle32(lanes).set(spare[0]);
-          f.get(destination).get(k).store("v128.store", at);
-          join(spare[0], next, [0, 1, 4, 5]).store("v128.store", at + 16);
-          join(next, spare[0], [2, 3, 6, 7]).store("v128.store", at + 32);
+        const [k0, k1, k2, k3, fifth] = rows;
+        const join = (a: Local, b: Local, from: number[]) => f.get(a).get(b).shuffle32(from);
+        const store = (at: number, vector: () => void) => {
+          f.get(destination);
+          vector();
+          f.store("v128.store", at);
         };
-        store(k0, k1, [0, 4, 1, 5], 0);
-        store(k2, k3, [2, 6, 3, 7], 48);
+        store(0, () => f.get(k0));
+        store(16, () => join(fifth, k1, [0, 4, 5, 6]));
+        join(k1, fifth, [3, 5, 3, 5]).set(spare[0]);
+        store(32, () => join(spare[0], k2, [0, 1, 4, 5]));
+        join(fifth, k3, [2, 4, 2, 4]).set(spare[0]);
+        store(48, () => join(k2, spare[0], [2, 3, 4, 5]));
+        store(64, () => join(k3, fifth, [1, 2, 3, 7]));
         emitIncrement(f, depthTable, 16);
         emitIncrement(f, destination, 4 * stride);
         f.get(depth).i32(4).op("i32.sub").tee(depth).i32(4).op("i32.ge_s").brIf(again);

@@ -13,6 +13,7 @@ import {
   emitFor,
   emitIncrement,
   emitOuterStep,
+  emitPackedFactor,
   type FunctionCache,
   type Numeric,
 } from "./gemm_numeric.ts";
@@ -65,15 +66,17 @@ function shortMicrokernel(
     const address = f.local("i32");
     const sums = Array.from({ length: rows }, () => f.locals("v128", vectors));
     const held = f.locals("v128", Math.min(rows, vectors));
-    const streamed = f.local("v128");
+    const [streamed, factors] = f.locals("v128", 2);
     targets.forEach((target, i) => {
       f.get(rowTable).load("i32.load", 4 * i).get(c).op("i32.add").set(target);
     });
     const step = (u: number) => {
       const loadLeft = (i: number, to: Local) => {
-        f.get(a);
-        emitAdd(f, numeric.bytes * (u * rows + i));
-        f.load(numeric.loadSplat).set(to);
+        const push = (bytes: number) => {
+          f.get(a);
+          emitAdd(f, numeric.bytes * u * rows + bytes);
+        };
+        emitPackedFactor(f, numeric, rows, i, push, factors, to);
       };
       const loadRight = (j: number, to: Local) => {
         f.get(b);
