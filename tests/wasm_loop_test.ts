@@ -6,7 +6,7 @@ import { emitThreefry } from "../backends/wasm/random.ts";
 import type { DType } from "../lib/base/dtype.ts";
 import type { Instruction, LoopKernel, ReduceOp, View } from "../lib/compiler/kernel.ts";
 import { bufferOf, interpret, type Memory } from "./helpers/interpret_kernel.ts";
-import { runKernel, type Split, whole } from "./helpers/run_kernel.ts";
+import { CompiledKernel, runKernel, type Split, whole } from "./helpers/run_kernel.ts";
 
 /** A small seeded generator (mulberry32). */
 class Random {
@@ -676,6 +676,44 @@ Deno.test("loop kernels: large transpositions are tiled and cover every element"
       const buffers = buffersOf([dtype, dtype], contents);
       assertEquals(runKernel(kernel, buffers, contents, randomSplit(random))[1], expected[1]);
     }
+  }
+});
+
+Deno.test("loop kernels: large elementwise kernels of one thread, in parts side by side, cover every element", () => {
+  for (const dtype of ["float32", "float64", "int32"] as const) {
+    const n = Math.ceil(2 ** 25 / (dtype === "float64" ? 20 : 12)) + 1237;
+    const load = (buffer: number, offset: number, type: DType, stride = 1) =>
+      ({ op: "load", dtype: type, view: { buffer, offset, strides: [stride] } }) as const;
+    const kernel: LoopKernel = {
+      kind: "loop",
+      dims: [n],
+      outerRank: 1,
+      body: [
+        load(0, 3, dtype),
+        load(1, 1, "int32"),
+        load(2, 0, dtype, 0),
+        { op: "cast", dtype, args: [1] },
+        { op: "add", dtype, args: [0, 3] },
+        { op: "mul", dtype, args: [4, 2] },
+      ],
+      reduce: null,
+      epilogue: [],
+      out: { buffer: 3, offset: 5, strides: [1] },
+      mode: "add",
+      dtype,
+    };
+    const buffers = [bufferOf(dtype, n + 3), bufferOf("int32", n + 1), bufferOf(dtype, 1)];
+    const compiled = new CompiledKernel(kernel, [...buffers, bufferOf(dtype, n + 6)], false, true);
+    const [x, y, factor, out] = compiled.arrays;
+    for (let i = 0; i < x.length; i++) x[i] = i % 1013;
+    for (let i = 0; i < y.length; i++) y[i] = i % 509;
+    factor[0] = 3;
+    out.fill(7);
+    compiled.run();
+    const wrong = out.findIndex((value, i) =>
+      value !== (i < 5 || i === n + 5 ? 7 : 7 + 3 * ((i - 2) % 1013 + (i - 4) % 509))
+    );
+    assertEquals(wrong, -1);
   }
 });
 

@@ -157,7 +157,8 @@ export function compileModule(lowered: LoweredProgram, options: CompileOptions):
     const key = `${kernelKey(canonical, specs)}${rows === undefined ? "" : ` by ${rows}`}`;
     let code = known.get(key);
     if (code === undefined) {
-      code = emitKernel(module, canonical, { relaxed: options.relaxed, rows });
+      const { relaxed, threads } = options;
+      code = emitKernel(module, canonical, { relaxed, alone: threads === 1, rows });
       known.set(key, code);
     }
     const table = frame.reserve(buffers.length);

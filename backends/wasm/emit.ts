@@ -19,6 +19,8 @@ export type { EmittedKernel } from "./loop_interface.ts";
 export interface EmitOptions {
   /** Whether instructions of relaxed SIMD may be used. */
   readonly relaxed: boolean;
+  /** Whether one thread does all tasks. */
+  readonly alone: boolean;
   /** For loops of a chain: rows in a task. */
   readonly rows?: number;
 }
@@ -27,13 +29,13 @@ export interface EmitOptions {
 export function emitKernel(
   module: ModuleBuilder,
   kernel: Exclude<Kernel, ContractKernel>,
-  { relaxed, rows }: EmitOptions,
+  { relaxed, alone, rows }: EmitOptions,
 ): EmittedKernel {
   const fused = relaxed && capabilities().fused;
   switch (kernel.kind) {
     case "loop":
       return rows === undefined
-        ? emitLoop(module, kernel, fused)
+        ? emitLoop(module, kernel, fused, alone)
         : emitRows(module, kernel, fused, rows);
     case "scan":
       return emitScan(module, kernel);

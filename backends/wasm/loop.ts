@@ -11,14 +11,16 @@ import { normalize, product, reachable, splitFirst } from "./loop_normalize.ts";
 import { neededFunction, wantsConstants } from "./loop_operations.ts";
 import { type GivenPlan, type LoopPlan, overlappingDims, planLoop } from "./loop_plan.ts";
 import { rowStreams, splitReduction, tileTranspose } from "./loop_split.ts";
+import { mapStreams } from "./loop_streams.ts";
 import { windowOf } from "./loop_window.ts";
 import { ConstantPool } from "./math_lanes.ts";
 
-/** The code for a loop kernel; `fused` as in `LaneStyle`. */
+/** The code for a loop kernel; `fused` as in `LaneStyle`, `alone` where one thread does all tasks. */
 export function emitLoop(
   module: ModuleBuilder,
   kernel: LoopKernel,
   fused: boolean,
+  alone: boolean,
 ): EmittedKernel {
   const normal = normalize(kernel);
   if (normal === null) return nothing;
@@ -41,9 +43,10 @@ export function emitLoop(
   }
   const tiles = tileTranspose(rest);
   const rows = rowStreams(rest, planOf(rest).plan.vector);
+  const streams = rows ?? (alone ? mapStreams(rest) : null);
   const last = tiles === null ? 0 : tiles[0].dims.length - 1;
-  const given: GivenPlan = tiles !== null ? { vector: last - 1, across: last } : rows ?? {};
-  const parts = tiles ?? rows?.kernels ?? [rest];
+  const given: GivenPlan = tiles !== null ? { vector: last - 1, across: last } : streams ?? {};
+  const parts = tiles ?? streams?.kernels ?? [rest];
   phases.push(joinTasks(module, parts.map((part) => emitOne(module, part, fused, given))));
   const { dtype } = normal.body[normal.body.length - 1];
   return { phases, sharedScratchBytes: scratch * storageBytes(dtype), threadScratchBytes: 0 };

@@ -192,7 +192,7 @@ export class LoopEmitter {
       return;
     }
     if (plan.across !== null) {
-      this.#emitTurned(scope, plan.across);
+      this.#emitAcross(scope, plan.across);
       return;
     }
     emitVectorLoop(this.#cursors, scope, range, plan.unroll, (inside, unroll, valid) => {
@@ -232,8 +232,8 @@ export class LoopEmitter {
     if (size % rows > 0) emit(size % rows);
   }
 
-  /** The loop over the vector dim, around squares along the dim across and what is left, one by one. */
-  #emitTurned(scope: Scope, across: number): void {
+  /** The loop over the vector dim, around steps along the dim across and what is left, one by one. */
+  #emitAcross(scope: Scope, across: number): void {
     const size = this.kernel.dims[across];
     emitVectorLoop(this.#cursors, scope, null, 1, (inside, _, valid) => {
       this.#emitLevel(inside, 2, this.bodyNodes, 1, valid);

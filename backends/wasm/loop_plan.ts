@@ -21,7 +21,8 @@ export interface LoopPlan {
   /** Vectors a step. */
   readonly unroll: number;
   /**
-   * The dim along which the vectors of a step lie, if that is not the vector dim. In a map they are turned in registers, in
+   * The dim along which the vectors of a step lie, if that is not the vector dim. In a map they are turned in registers where a
+   * load is contiguous along it, in
    * a reduction each has a result of its own.
    */
   readonly across: number | null;

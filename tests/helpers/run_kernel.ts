@@ -51,10 +51,11 @@ export class CompiledKernel {
     kernel: Exclude<Kernel, ContractKernel>,
     buffers: readonly BufferSpec[],
     relaxed = false,
+    alone = false,
   ) {
     const module = new ModuleBuilder();
     module.importMemory("env", "memory", 1, 65536, false);
-    const emitted = emitKernel(module, kernel, { relaxed });
+    const emitted = emitKernel(module, kernel, { relaxed, alone });
     emitted.phases.forEach((phase, i) => {
       module.addFunction(`phase${i}`, ["i32", "i32", "i32", "i32", "i32"], [], (f) => {
         for (let p = 0; p < 5; p++) f.get(f.parameter(p));
