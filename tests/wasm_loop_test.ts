@@ -869,37 +869,40 @@ Deno.test("loop kernels: every function of a float inside a kernel agrees with a
 Deno.test("loop kernels: an element's value does not depend on where it stands in a row", () => {
   // Two vectors at a time, one, and a rest, of the same numbers.
   const random = new Random(17);
-  const values = [NaN, -Infinity, Infinity, -0, 2 ** -140, -100, 88.5, 20, -0.3].concat(
-    Array.from({ length: 5 }, () => Math.fround(4 * random.next() - 2)),
-  );
+  const values = [NaN, -Infinity, Infinity, -0, 2 ** -140, -100, 88.5, -720, 709.5, 20, -0.3]
+    .concat(
+      Array.from({ length: 5 }, () => Math.fround(4 * random.next() - 2)),
+    );
   for (const op of ["exp", "expm1", "log", "log1p", "tanh", "sigmoid", "erf"] as const) {
-    const kernel = (n: number): LoopKernel => ({
-      kind: "loop",
-      dims: [n],
-      outerRank: 1,
-      body: [
-        { op: "load", dtype: "float32", view: { buffer: 0, offset: 0, strides: [1] } },
-        { op, dtype: "float32", args: [0] },
-      ],
-      reduce: null,
-      epilogue: [],
-      out: { buffer: 1, offset: 0, strides: [1] },
-      mode: "set",
-      dtype: "float32",
-    });
-    for (const relaxed of [false, true]) {
-      const alone = values.map((value) => {
-        const contents = [[value], [0]];
-        const specs = buffersOf(["float32", "float32"], contents);
-        return runKernel(kernel(1), specs, contents, whole, relaxed)[1][0];
+    for (const dtype of ["float32", "float64"] as const) {
+      const kernel = (n: number): LoopKernel => ({
+        kind: "loop",
+        dims: [n],
+        outerRank: 1,
+        body: [
+          { op: "load", dtype, view: { buffer: 0, offset: 0, strides: [1] } },
+          { op, dtype, args: [0] },
+        ],
+        reduce: null,
+        epilogue: [],
+        out: { buffer: 1, offset: 0, strides: [1] },
+        mode: "set",
+        dtype,
       });
-      for (let turn = 0; turn < values.length; turn++) {
-        const turned = values.map((_, i) => (i + turn) % values.length);
-        const many = [...turned, ...turned];
-        const contents = [many.map((i) => values[i]), many.map(() => 0)];
-        const specs = buffersOf(["float32", "float32"], contents);
-        const actual = runKernel(kernel(many.length), specs, contents, whole, relaxed)[1];
-        assertEquals(actual, many.map((i) => alone[i]), `${op}, relaxed ${relaxed}`);
+      for (const relaxed of [false, true]) {
+        const alone = values.map((value) => {
+          const contents = [[value], [0]];
+          const specs = buffersOf([dtype, dtype], contents);
+          return runKernel(kernel(1), specs, contents, whole, relaxed)[1][0];
+        });
+        for (let turn = 0; turn < values.length; turn++) {
+          const turned = values.map((_, i) => (i + turn) % values.length);
+          const many = [...turned, ...turned];
+          const contents = [many.map((i) => values[i]), many.map(() => 0)];
+          const specs = buffersOf([dtype, dtype], contents);
+          const actual = runKernel(kernel(many.length), specs, contents, whole, relaxed)[1];
+          assertEquals(actual, many.map((i) => alone[i]), `${op}, ${dtype}, relaxed ${relaxed}`);
+        }
       }
     }
   }

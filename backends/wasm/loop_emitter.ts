@@ -12,7 +12,7 @@ import type { FunctionBuilder, Local, ModuleBuilder } from "./assembler.ts";
 import { Cursors, Scope } from "./loop_cursors.ts";
 import { isTurned, loadTurned, pushIndexedLoad, pushLoad, storeResult } from "./loop_memory.ts";
 import { argumentsOf, product, reachable, stridesOf } from "./loop_normalize.ts";
-import { emitOperation, type LaneCount, pushConstant } from "./loop_operations.ts";
+import { emitOperation, type LaneCount, type Operand, pushConstant } from "./loop_operations.ts";
 import type { LoopPlan } from "./loop_plan.ts";
 import { Reducer } from "./loop_reduce.ts";
 import { emitVectorLoop } from "./loop_vector.ts";
@@ -21,6 +21,14 @@ import type { LaneStyle } from "./math_lanes.ts";
 
 /** A reduced dim is written out, without a loop, where that makes at most so many instructions a vector. */
 const longestTurns = 100;
+
+/** A vector whose value holds where all lanes of its masks are set. */
+interface Unusual {
+  readonly masks: readonly Local[];
+  readonly node: number;
+  readonly operands: readonly Operand[];
+  readonly local: Local;
+}
 
 /** Writes the function of one kernel. */
 export class LoopEmitter {
@@ -34,6 +42,8 @@ export class LoopEmitter {
   readonly #dimLevel: number[] = [];
   readonly #reducer: Reducer | null;
   readonly #resultNode: number;
+  /** Vectors by a form that is right for the lanes of some masks only. */
+  readonly #unusual: Unusual[] = [];
   /** The factors of the body's value where a sum takes it as fused multiply-adds, else null. */
   readonly #factors: readonly [number, number] | null;
   /** Where a sum over a window is computed for several rows at a time. */
@@ -416,7 +426,26 @@ export class LoopEmitter {
           this.#value(scope, node, u, valid, cut);
         }),
       );
+      this.#emitUnusual();
     }
+  }
+
+  /** Computes anew what a shorter form is not right for, all copies of a step as it is rare. */
+  #emitUnusual(): void {
+    const { f } = this;
+    const vectors = this.#unusual.splice(0);
+    if (vectors.length === 0) return;
+    vectors.flatMap(({ masks }) => masks).forEach((mask, i) => {
+      f.get(mask);
+      if (i > 0) f.op("v128.and");
+    });
+    f.op("i32x4.bitmask").i32(0b1111).op("i32.ne").if_(() => {
+      for (const { node, operands, local } of vectors) {
+        const { op, dtype } = this.nodes[node]!;
+        emitOperation(this.module, f, op, dtype, operands, this.lanes, this.style);
+        f.set(local);
+      }
+    });
   }
 
   /** The value of a node in copy u, computed here unless it is known. */
@@ -432,6 +461,7 @@ export class LoopEmitter {
       constant: constantOf(this.nodes[arg]),
     }));
     const local = f.local("v128");
+    const masks: Local[] = [];
     switch (instruction.op) {
       case "constant":
         pushConstant(f, instruction.dtype, instruction.value);
@@ -465,10 +495,18 @@ export class LoopEmitter {
           operands,
           this.lanes,
           // Only whole vectors are worth code in place.
-          { ...this.style, ...(valid === this.lanes ? { pause } : { pool: null }) },
+          {
+            ...this.style,
+            ...(valid !== this.lanes
+              ? { pool: null }
+              : pause === undefined
+              ? {}
+              : { pause, expect: (usual) => void masks.push(usual) }),
+          },
         );
     }
     f.set(local);
+    if (masks.length > 0) this.#unusual.push({ masks, node, operands, local });
     scope.values.set(key, local);
     return local;
   }

@@ -20,6 +20,8 @@ interface ExponentialFacts {
   readonly log2Low: number;
   /** exp is infinity above the first, zero below the second; expm1 is −1 below the third. */
   readonly range: readonly [number, number, number];
+  /** exp of arguments with smaller absolute values is a normal number. */
+  readonly usual: number;
   /** Of (exp(r) − 1 − r) / r². */
   readonly polynomial: readonly number[];
   readonly smallestNormal: number;
@@ -33,6 +35,7 @@ const facts: Readonly<Record<"f32x4" | "f64x2", ExponentialFacts>> = {
     log2High: 0.693359375,
     log2Low: -2.12194440054690583e-4,
     range: [89, -104.5, -18],
+    usual: 87,
     polynomial: exponentialCurve,
     smallestNormal: 2 ** -126,
     bias: 127n,
@@ -43,6 +46,7 @@ const facts: Readonly<Record<"f32x4" | "f64x2", ExponentialFacts>> = {
     log2High: 0.6931471804855391,
     log2Low: 7.440617110012397e-11,
     range: [710, -746, -40],
+    usual: 708,
     polynomial: [
       0.5,
       0.16666666666666677,
@@ -60,6 +64,9 @@ const facts: Readonly<Record<"f32x4" | "f64x2", ExponentialFacts>> = {
     bias: 1023n,
   },
 };
+
+/** ln 2 less the float32 next to it. */
+const log2Rest = -1.904654299957768e-9;
 
 /** What an exponential argument is cut into: x = n·ln 2 + r + c, with |r| ≤ ln(2) / 2. */
 interface Reduced {
@@ -82,7 +89,7 @@ function reduceByLog2(l: Lanes, x: Local, plus: number): Reduced {
   if (l.fused && l.shape === "f32x4") {
     // n times the float next to ln 2 is exact in a fused operation, and so is the difference.
     const high = l.keep(l.multiplySubtract(n, Math.LN2, x));
-    const r = l.keep(l.multiplySubtract(n, -1.904654299957768e-9, high));
+    const r = l.keep(l.multiplySubtract(n, log2Rest, high));
     return { n, r, c: null, exponent };
   }
   const high = l.keep(l.sub(x, l.mul(n, log2High)));
@@ -133,16 +140,23 @@ function clamp(l: Lanes, x: Local, low: number, high: number): Term {
 
 /** exp(x + extra), where `extra` is a small correction or absent (and must be for float32). */
 export function exponential(l: Lanes, x: Local, extra?: Local): Term {
-  const { range, bias } = facts[l.shape];
+  const { range, bias, usual } = facts[l.shape];
   return () => {
-    const inside = l.keep(clamp(l, x, range[1], range[0]));
+    if (l.expect !== undefined && extra === undefined) {
+      l.expect(l.keep(l.float("lt", l.abs(x), usual)));
+      l.push(exponentialInRange(l, x));
+      return;
+    }
+    // What is 0 in the end is left out, as processors are slow where a product is that small.
+    const zero = l.keep(l.float("lt", x, range[1]));
+    const inside = l.keep(l.float("pmin", l.bits("andnot", x, zero), range[0]));
     const reduced = reduceByLog2(l, inside, 2 * Number(bias));
     const value = l.keep(exponentialNearZero(l, reduced, extra));
-    l.push(scaleByPowerOfTwo(l, value, reduced.exponent));
+    l.push(l.bits("andnot", scaleByPowerOfTwo(l, value, reduced.exponent), zero));
   };
 }
 
-/** exp(x) for |x| < 80 and float32; nothing is promised for other x. */
+/** exp(x) for |x| < 87 (708 in float64), with the same bits as `exponential`; nothing is promised for other x. */
 export function exponentialInRange(l: Lanes, x: Local): Term {
   return () => {
     const reduced = reduceByLog2(l, x, 0);

@@ -52,6 +52,11 @@ export interface LaneStyle {
   readonly pool: ConstantPool | null;
   /** Called where nothing is on the stack: other code may come in between. */
   readonly pause?: () => void;
+  /**
+   * Takes a mask of the lanes for which a shorter form is right. Who gives this computes a vector anew, without it, where
+   * one of the lanes is not among these: then the code is right for all operands, and the same to the last bit for these.
+   */
+  readonly expect?: (usual: Local) => void;
 }
 
 /** The bytes of a vector of equal numbers. */
@@ -74,15 +79,18 @@ export class Lanes {
   readonly fused: boolean;
   readonly #pool: ConstantPool | null;
   readonly #pause: (() => void) | undefined;
+  /** See `LaneStyle`. */
+  readonly expect: ((usual: Local) => void) | undefined;
   /** How many operands stand on the stack while others are evaluated. */
   #waiting = 0;
 
-  constructor(f: FunctionBuilder, shape: LaneShape, { fused, pool, pause }: LaneStyle) {
+  constructor(f: FunctionBuilder, shape: LaneShape, { fused, pool, pause, expect }: LaneStyle) {
     this.f = f;
     this.shape = shape;
     this.fused = fused;
     this.#pool = pool;
     this.#pause = pause;
+    this.expect = expect;
     this.integers = shape === "f32x4" ? "i32x4" : "i64x2";
   }
 

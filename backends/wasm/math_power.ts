@@ -179,7 +179,7 @@ export function errorFunction(l: Lanes, x: Local): Term {
     let complement: Term;
     if (wide) {
       const u = l.keep(l.div(l.sub(a, 3), l.add(a, 3)));
-      const e = exponential(l, l.keep(l.neg(square)));
+      const e = exponentialInRange(l, l.keep(l.neg(square)));
       complement = l.mul(
         e,
         l.polynomialFast(u, [
