@@ -222,6 +222,9 @@ Deno.test("gemm: a few rows times a large matrix", () => {
       [4, 2050, 260],
       [6, 1029, 144],
       [7, 1024, 1600],
+      [9, 260, 300],
+      [14, 1027, 150],
+      [16, 512, 264],
     ]
   ) {
     for (let bits = 0; bits < 8; bits++) {

@@ -214,7 +214,7 @@ const smallestStrip = 1 << 16;
 /** Estimates a strip plan, for a few rows and a large B with contiguous rows. */
 export function stripCandidates(shape: GemmShape, lanes: number, swap: boolean): Candidate[] {
   const { m, n, k, b } = shape;
-  const eligible = m <= stripRows && b.columns.run >= n && n >= 16 * lanes &&
+  const eligible = m <= stripRows(shape.relaxed) && b.columns.run >= n && n >= 16 * lanes &&
     k >= 2 * stripDepth && n * k * (16 / lanes) >= smallestStrip;
   // Multiplying by the first rows is hidden behind reading.
   const cycles = k * n / lanes * Math.max(0.5, 0.65 * m);

@@ -4,7 +4,7 @@
  * Memory limits these products: every element of B is used a few times. So B is read where it stands, a cache line
  * of each of eight rows in turn: eight streams keep the processor's prefetchers busy where one does not (measured:
  * 25 GB/s against 16), and more would compete for the same sets of the first-level cache. The rows of C stay in
- * the caches, one page of columns at a time. With four to eight rows arithmetic takes as long as memory, and overlaps it,
+ * the caches, one page of columns at a time. With four rows or more arithmetic takes as long as memory, and overlaps it,
  * which packing B would not.
  */
 import type { FunctionBuilder, FunctionReference, Local, ModuleBuilder } from "./assembler.ts";
@@ -25,9 +25,14 @@ import { balancedSplit, sizesOf, workspaceRow } from "./gemm_shape.ts";
 
 /** Rows of B that are read together. */
 export const stripDepth = 8;
-/** Most rows of A: with more, packing B is faster. */
-export const stripRows = 8;
-/** Most rows of which whole cache lines are summed at once; of more, half a line is, for up to six rows at a time. */
+/** Most rows of A: with more, packing B is faster. Where multiply-adds are not fused, it is earlier. */
+export function stripRows(relaxed: boolean): number {
+  return relaxed ? 16 : 8;
+}
+/**
+ * Most rows of which whole cache lines are summed at once; of more, half a line is, for up to six rows together, and where
+ * there are more than those for at most four, whose factors are spread.
+ */
 const fewRows = 3;
 const groupRows = 6;
 
@@ -38,9 +43,9 @@ export function stripPanelBytes(rows: number): number {
 
 /** The rows of C that are summed together. */
 function rowGroups(rows: number): number[] {
-  return sizesOf(balancedSplit(rows, groupRows)).flatMap(([size, count]) =>
-    new Array<number>(count).fill(size)
-  );
+  return sizesOf(balancedSplit(rows, rows > groupRows ? spreadRows : groupRows)).flatMap((
+    [size, count],
+  ) => new Array<number>(count).fill(size));
 }
 
 /**
