@@ -21,6 +21,8 @@ import type { LaneStyle } from "./math_lanes.ts";
 
 /** A reduced dim is written out, without a loop, where that makes at most so many instructions a vector. */
 const longestTurns = 100;
+/** Turns whose shared values stay in registers. */
+const mostShared = 4;
 
 /** A vector whose value holds where all lanes of its masks are set. */
 interface Unusual {
@@ -42,6 +44,8 @@ export class LoopEmitter {
   readonly #dimLevel: number[] = [];
   readonly #reducer: Reducer | null;
   readonly #resultNode: number;
+  /** What `#loadTurns` loaded. */
+  #turns: readonly ReadonlyMap<string, Local>[] = [];
   /** Vectors by a form that is right for the lanes of some masks only. */
   readonly #unusual: Unusual[] = [];
   /** The factors of the body's value where a sum takes it as fused multiply-adds, else null. */
@@ -205,10 +209,39 @@ export class LoopEmitter {
       this.#emitAcross(scope, plan.across);
       return;
     }
+    this.#turns = this.#loadTurns(scope);
     emitVectorLoop(this.#cursors, scope, range, plan.unroll, (inside, unroll, valid) => {
       this.#emitLevel(inside, 2, this.bodyNodes, unroll, valid);
       this.#emitPoint(inside, unroll, valid);
     });
+  }
+
+  /** What each turn of a short reduced dim loads that all vectors of a row share, loaded before the row; else none. */
+  #loadTurns(scope: Scope): ReadonlyMap<string, Local>[] {
+    const { plan, kernel } = this;
+    if (plan.kind !== "outer" || plan.inner.length !== 1) return [];
+    const [d] = plan.inner;
+    if (kernel.dims[d] > mostShared || !this.#isWrittenOut(0)) return [];
+    const inside = new Scope(scope);
+    const moving = this.#cursors.copy(inside, scope, d);
+    return Array.from({ length: kernel.dims[d] }, (_, turn) => {
+      const point = new Scope(inside);
+      if (turn > 0) this.#cursors.move(inside, moving, d, 1);
+      for (const node of this.bodyNodes) {
+        if (this.#levels[node] !== this.#dimLevel[d] || this.#varies[node]) continue;
+        if (this.nodes[node]!.op !== "load") continue;
+        this.#value(point, node, 0, this.lanes);
+      }
+      return point.values;
+    });
+  }
+
+  /** Whether the reduced dims from number i on have no loop: their turns are written one after the other. */
+  #isWrittenOut(i: number): boolean {
+    const { plan, kernel } = this;
+    if (plan.kind !== "outer" || this.#reducer!.steps(this.#innerSteps(i)) !== null) return false;
+    const turns = product(plan.inner.slice(i).map((d) => kernel.dims[d]));
+    return turns * this.bodyNodes.length <= longestTurns;
   }
 
   /** The loop over bands of a few rows of a sum over a window. */
@@ -328,14 +361,11 @@ export class LoopEmitter {
     const inside = new Scope(scope);
     const moving = this.#cursors.copy(inside, scope, d);
     const step = reducer.steps(this.#innerSteps(i));
-    if (
-      step === null && plan.kind === "outer" &&
-      product(plan.inner.slice(i).map((d) => this.kernel.dims[d])) * this.bodyNodes.length <=
-        longestTurns
-    ) {
+    if (this.#isWrittenOut(i)) {
       for (let turn = 0; turn < size; turn++) {
         const point = new Scope(inside);
         if (turn > 0) this.#cursors.move(inside, moving, d, 1);
+        if (i === 0) this.#turns[turn]?.forEach((local, key) => point.values.set(key, local));
         this.#emitLevel(point, this.#dimLevel[d], this.bodyNodes, unroll, valid);
         this.#emitReduced(point, i + 1, unroll, valid);
       }
