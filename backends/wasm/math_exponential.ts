@@ -300,10 +300,11 @@ export function logarithmOfOnePlus(l: Lanes, x: Local): Term {
 /** 1 / (1 + exp(−x)). */
 export function logisticSigmoid(l: Lanes, x: Local): Term {
   return () => {
-    const z = l.keep(exponential(l, l.keep(l.neg(l.abs(x)))));
-    // The sign bit would not do: NaN passes through z.
+    const z = l.keep(exponential(l, l.keep(l.bits("or", x, -0))));
     const sum = l.keep(l.add(z, 1));
-    const quotient = l.keep(l.div(l.pick(l.float("lt", x, 0), z, 1), sum));
+    // NaN has either sign: it passes through the sum.
+    const negative = l.shape === "f32x4" ? l.shift("shr_s", x, 31) : l.float("lt", x, 0);
+    const quotient = l.keep(l.div(l.pick(negative, z, 1), sum));
     // What rounding the sum lost, over the sum: 1 / s is near 1.5 − s / 2 on [1, 2].
     const lost = l.mul(l.sub(z, l.sub(sum, 1)), l.multiplySubtract(sum, 0.5, 1.5));
     l.push(l.multiplySubtract(quotient, lost, quotient));
