@@ -5,14 +5,14 @@
  *
  * @module
  */
-import { type LoopKernel, type LoweredProgram, storageBytes } from "../../lib/compiler/kernel.ts";
+import { type LoweredProgram, storageBytes, type View } from "../../lib/compiler/kernel.ts";
 import { kernelCost } from "./cost.ts";
-import { overRows } from "./loop.ts";
+import { overRows, type RowsKernel } from "./loop.ts";
 
 /** Kernels that run as one, over rows. */
 export interface Chain {
-  /** Consecutive kernels of the program, each with the rows as its first dim. */
-  readonly kernels: readonly LoopKernel[];
+  /** Consecutive kernels of the program, over rows. */
+  readonly kernels: readonly RowsKernel[];
   readonly rowsPerTask: number;
   readonly tasks: number;
   /** Estimated nanoseconds. */
@@ -30,8 +30,9 @@ const smallestTask = 5000;
 const wantedTasks = 32;
 
 /** What a kernel reads or writes in row 0: bytes of one memory, which later rows have `step` bytes farther on. */
-interface Access {
-  /** A buffer, or −1 for the arena of temporaries. */
+export interface Access {
+  /** A buffer, and the memory that it is part of: the buffer itself, or −1 for the arena of temporaries. */
+  readonly buffer: number;
   readonly memory: number;
   readonly begin: number;
   readonly end: number;
@@ -39,14 +40,18 @@ interface Access {
   readonly writes: boolean;
 }
 
-/** The longest chain that starts with a kernel, or null where there is none of at least two. */
-export function findChain(lowered: LoweredProgram, start: number): Chain | null {
-  const { kernels } = lowered;
+/** The longest chain that starts with a kernel, and ends before another, or null where there is none of at least two. */
+export function findChain(
+  lowered: LoweredProgram,
+  start: number,
+  end: number = lowered.kernels.length,
+): Chain | null {
+  const kernels = lowered.kernels.slice(0, end);
   const [first, second] = [kernels[start], kernels[start + 1]];
   if (first?.kind !== "loop" || second?.kind !== "loop") return null;
   for (const rows of new Set([first.dims[0], second.dims[0]])) {
     if (!(rows >= fewestRows)) continue;
-    const members: LoopKernel[] = [];
+    const members: RowsKernel[] = [];
     const accesses: Access[] = [];
     let work = 0;
     for (let i = start; i < kernels.length; i++) {
@@ -72,42 +77,55 @@ export function findChain(lowered: LoweredProgram, start: number): Chain | null 
 }
 
 /** What a kernel over rows reads and writes. */
-function accessesOf({ buffers, arenaOffsets }: LoweredProgram, kernel: LoopKernel): Access[] {
-  const access = (
-    { buffer, offset, strides }: LoopKernel["out"],
-    writes: boolean,
-    beyond = 0,
-  ): Access => {
-    const bytes = storageBytes(buffers[buffer].dtype);
-    const arena = arenaOffsets[buffer];
-    let [low, high] = [offset, offset + 1 + beyond];
-    strides.forEach((stride, d) => {
-      if (d === 0) return;
-      const reach = stride * (kernel.dims[d] - 1);
-      if (reach < 0) low += reach;
-      else high += reach;
-    });
-    return {
-      memory: arena === null ? buffer : -1,
-      begin: (arena ?? 0) + low * bytes,
-      end: (arena ?? 0) + high * bytes,
-      step: (strides[0] ?? 0) * bytes,
-      writes,
-    };
-  };
-  const list = [access(kernel.out, true)];
+export function accessesOf(lowered: LoweredProgram, { kernel, rowDims }: RowsKernel): Access[] {
+  const { dims } = kernel;
+  const list = [accessOf(lowered, kernel.out, dims, rowDims, true)];
   for (const instruction of [...kernel.body, ...kernel.epilogue]) {
-    if (instruction.op === "load") list.push(access(instruction.view, false));
-    else if (instruction.op === "loadIndexed") {
+    if (instruction.op === "load") {
+      list.push(accessOf(lowered, instruction.view, dims, rowDims, false));
+    } else if (instruction.op === "loadIndexed") {
       const { view, indexStride, indexSize } = instruction;
-      list.push(access(view, false, Math.abs(indexStride) * (indexSize - 1)));
+      const beyond = Math.abs(indexStride) * (indexSize - 1);
+      list.push(accessOf(lowered, view, dims, rowDims, false, beyond));
     }
   }
   return list;
 }
 
+/**
+ * What is read or written through a view over dims of which the first are the rows, and so many elements beyond. Where rows
+ * do not lie one step after the other, what any of them needs is needed for each.
+ */
+export function accessOf(
+  { buffers, arenaOffsets }: LoweredProgram,
+  { buffer, offset, strides }: View,
+  dims: readonly number[],
+  rowDims: number,
+  writes: boolean,
+  beyond = 0,
+): Access {
+  const bytes = storageBytes(buffers[buffer].dtype);
+  const arena = arenaOffsets[buffer];
+  const regular = strides.slice(1, rowDims).every((s, d) => strides[d] === s * dims[d + 1]);
+  let [low, high] = [offset, offset + 1 + beyond];
+  strides.forEach((stride, d) => {
+    if (d < rowDims && regular) return;
+    const reach = stride * (dims[d] - 1);
+    if (reach < 0) low += reach;
+    else high += reach;
+  });
+  return {
+    buffer,
+    memory: arena === null ? buffer : -1,
+    begin: (arena ?? 0) + low * bytes,
+    end: (arena ?? 0) + high * bytes,
+    step: regular ? (strides[rowDims - 1] ?? 0) * bytes : 0,
+    writes,
+  };
+}
+
 /** Whether a row of one access has nothing to do with other rows of another. */
-function independent(a: Access, b: Access, rows: number): boolean {
+export function independent(a: Access, b: Access, rows: number): boolean {
   if (a.memory !== b.memory || !(a.writes || b.writes)) return true;
   const [low, high] = [a, b].map(({ begin, end, step }) => {
     const last = step * (rows - 1);
@@ -119,7 +137,7 @@ function independent(a: Access, b: Access, rows: number): boolean {
 }
 
 /** Bytes of a row, each memory counted once. */
-function bytesOf(accesses: readonly Access[]): number {
+export function bytesOf(accesses: readonly Access[]): number {
   const spans = new Map<string, number>();
   for (const { memory, begin, end, step } of accesses) {
     const key = `${memory} ${memory < 0 ? begin : ""}`;

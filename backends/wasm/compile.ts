@@ -17,6 +17,12 @@ import { renumberBuffers, viewsOf } from "../../lib/compiler/plan.ts";
 import { type FunctionReference, ModuleBuilder } from "./assembler.ts";
 import { findChain } from "./chain.ts";
 import { emitContract, type TableEntry } from "./contract.ts";
+import {
+  type ConvolutionChain,
+  findConvolutionChains,
+  isConvolution,
+} from "./convolution_chain.ts";
+import { emitImages } from "./convolution_chain_emit.ts";
 import { kernelCost } from "./cost.ts";
 import { emitKernel } from "./emit.ts";
 import { GemmCache, gemmDescriptor, gemmDescriptorLength } from "./gemm.ts";
@@ -151,31 +157,92 @@ export function compileModule(lowered: LoweredProgram, options: CompileOptions):
   let threadScratchBytes = 0;
 
   /** A kernel's words in the frame, and its code, made the first time. */
-  const place = (kernel: Exclude<Kernel, ContractKernel>, rows?: number) => {
+  const place = (
+    kernel: Exclude<Kernel, ContractKernel>,
+    over?: { readonly rows: number; readonly rowDims: number },
+  ) => {
     const { canonical, buffers } = canonicalize(kernel);
     const specs = buffers.map((buffer) => lowered.buffers[buffer]);
-    const key = `${kernelKey(canonical, specs)}${rows === undefined ? "" : ` by ${rows}`}`;
+    const key = kernelKey(canonical, specs) +
+      (over === undefined ? "" : ` by ${over.rows} of ${over.rowDims}`);
     let code = known.get(key);
     if (code === undefined) {
       const { relaxed, threads } = options;
-      code = emitKernel(module, canonical, { relaxed, alone: threads === 1, rows });
+      code = emitKernel(module, canonical, { relaxed, alone: threads === 1, ...over });
       known.set(key, code);
     }
     const table = frame.reserve(buffers.length);
     buffers.forEach((buffer, i) => frame.address(table + i, buffer));
-    return { code, table };
+    return { code, table, words: buffers.map((buffer) => ({ buffer, offset: 0 })) };
+  };
+  /** The same for a contraction, with its part of the shared scratch from so many bytes on. */
+  const placeContract = (kernel: ContractKernel, workspace = 0) => {
+    const { gemm, views, tables } = emitContract(module, kernel, options.relaxed, gemms, writers);
+    const table = frame.reserve(gemmDescriptorLength);
+    const words: ({ buffer: number; offset: number } | null)[] = new Array(gemmDescriptorLength)
+      .fill(null);
+    for (const { word, buffer, offset } of views) {
+      words[word] = { buffer, offset };
+      frame.address(table + word, buffer, offset);
+    }
+    for (const entry of tables) frame.table(table + entry.word, entry);
+    frame.address(table + gemmDescriptor.workspace, sharedScratch, workspace);
+    const code: SharedCode = {
+      phases: gemm.phases,
+      sharedScratchBytes: workspace + gemm.workspaceBytes,
+      threadScratchBytes: gemm.scratchBytes,
+    };
+    return { code, table, words };
+  };
+  /** The phases of kernels that run image by image: all filters first. */
+  const placeConvolutionChain = (
+    { start, members, images, kept, keptBytes, work }: ConvolutionChain,
+  ) => {
+    let workspace = 0;
+    let scratch = 0;
+    const placed = members.map((member, i) => {
+      if (!isConvolution(member)) {
+        const { code, table, words } = place(member.kernel, { rows: 1, rowDims: member.rowDims });
+        return { run: code.phases[0].run, tasks: 1, table, words };
+      }
+      const { code, table, words } = placeContract(member.kernel, workspace);
+      const { phases: parts, sharedScratchBytes, threadScratchBytes } = code;
+      for (const { run, tasks } of parts.slice(0, -1)) {
+        const work = kernelCost(member.kernel) / images;
+        phases.push({ run, tasks, work, table, kernels: [start + i] });
+      }
+      workspace = alignToLine(sharedScratchBytes);
+      scratch = Math.max(scratch, alignToLine(threadScratchBytes));
+      return { run: parts[parts.length - 1].run, tasks: member.tasksPerImage, table, words };
+    });
+    const { table } = placed[0];
+    const run = emitImages(module, placed, kept, { kept: scratch, words: scratch + keptBytes });
+    const kernels = members.map((_, i) => start + i);
+    phases.push({ run, tasks: images, work, table, kernels });
+    sharedScratchBytes = Math.max(sharedScratchBytes, workspace);
+    threadScratchBytes = Math.max(
+      threadScratchBytes,
+      alignToLine(scratch + keptBytes + 4 * (frame.words - table)),
+    );
   };
 
+  const images = findConvolutionChains(lowered, options.relaxed, options.threads);
   for (let index = 0; index < lowered.kernels.length; index++) {
-    const chain = findChain(lowered, index);
+    if (images[0]?.start === index) {
+      const chain = images.shift()!;
+      placeConvolutionChain(chain);
+      index += chain.members.length - 1;
+      continue;
+    }
+    const chain = findChain(lowered, index, images[0]?.start);
     if (chain !== null) {
-      const members = chain.kernels.map((kernel) => place(kernel, chain.rowsPerTask));
+      const { rowsPerTask: rows, tasks, work } = chain;
+      const members = chain.kernels.map(({ kernel, rowDims }) => place(kernel, { rows, rowDims }));
       const { table } = members[0];
       const steps = members.map((member) => ({
         run: member.code.phases[0].run,
         table: 4 * (member.table - table),
       }));
-      const { tasks, work } = chain;
       const kernels = members.map((_, i) => index + i);
       phases.push({ run: emitSequence(module, "chain", steps), tasks, work, table, kernels });
       index += members.length - 1;
@@ -183,33 +250,9 @@ export function compileModule(lowered: LoweredProgram, options: CompileOptions):
     }
     const kernel = lowered.kernels[index];
     const work = kernelCost(kernel);
-    let code: SharedCode;
-    let table: number;
-    if (kernel.kind === "contract") {
-      const { gemm, views, tables } = emitContract(
-        module,
-        kernel,
-        options.relaxed,
-        gemms,
-        writers,
-      );
-      code = {
-        phases: gemm.phases,
-        sharedScratchBytes: gemm.workspaceBytes,
-        threadScratchBytes: gemm.scratchBytes,
-      };
-      table = frame.reserve(gemmDescriptorLength);
-      for (const view of views) frame.address(table + view.word, view.buffer, view.offset);
-      for (const entry of tables) frame.table(table + entry.word, entry);
-      frame.address(table + gemmDescriptor.workspace, sharedScratch);
-      for (const { run, tasks } of code.phases) {
-        phases.push({ run, tasks, work, table, kernels: [index] });
-      }
-    } else {
-      ({ code, table } = place(kernel));
-      for (const { run, tasks } of code.phases) {
-        phases.push({ run, tasks, work, table, kernels: [index] });
-      }
+    const { code, table } = kernel.kind === "contract" ? placeContract(kernel) : place(kernel);
+    for (const { run, tasks } of code.phases) {
+      phases.push({ run, tasks, work, table, kernels: [index] });
     }
     sharedScratchBytes = Math.max(sharedScratchBytes, code.sharedScratchBytes);
     threadScratchBytes = Math.max(threadScratchBytes, alignToLine(code.threadScratchBytes));

@@ -24,6 +24,7 @@ import {
 import { planMasked } from "./gemm_masked_plan.ts";
 import type { GemmShape, Window } from "./gemm_shape.ts";
 import { groupRows } from "./masks.ts";
+import { convolutionTasks } from "./winograd.ts";
 
 /** A word of a descriptor that holds the address of a view's first element. */
 export interface ViewEntry {
@@ -198,6 +199,25 @@ function shaped(
     if (planMasked(shape) !== null) return { kernel: masked.kernel, shape };
   }
   return { kernel, shape: shapeOf(kernel, dtype, relaxed) };
+}
+
+/** A convolution whose tasks are the images, so many to an image, and its sides as convolutions have them. */
+export interface ImageConvolution {
+  readonly kernel: ContractKernel;
+  readonly images: number;
+  readonly tasksPerImage: number;
+}
+
+/** The contraction as a convolution that goes image by image, if it is one. */
+export function imageConvolution(
+  given: ContractKernel,
+  relaxed: boolean,
+): ImageConvolution | null {
+  if (given.dtype !== "float32") return null;
+  const { kernel, window } = orient(given, storageBytes(given.dtype));
+  if (window?.of !== "output") return null;
+  const tasksPerImage = convolutionTasks({ ...shapeOf(kernel, given.dtype, relaxed), window });
+  return tasksPerImage === null ? null : { kernel, images: window.images, tasksPerImage };
 }
 
 /**

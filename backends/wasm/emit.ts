@@ -21,22 +21,23 @@ export interface EmitOptions {
   readonly relaxed: boolean;
   /** Whether one thread does all tasks. */
   readonly alone: boolean;
-  /** For loops of a chain: rows in a task. */
+  /** For loops of a chain: rows in a task, and the first dims, of which they are made. */
   readonly rows?: number;
+  readonly rowDims?: number;
 }
 
 /** Adds a kernel's functions to a module. */
 export function emitKernel(
   module: ModuleBuilder,
   kernel: Exclude<Kernel, ContractKernel>,
-  { relaxed, alone, rows }: EmitOptions,
+  { relaxed, alone, rows, rowDims = 1 }: EmitOptions,
 ): EmittedKernel {
   const fused = relaxed && capabilities().fused;
   switch (kernel.kind) {
     case "loop":
       return rows === undefined
         ? emitLoop(module, kernel, fused, alone)
-        : emitRows(module, kernel, fused, rows);
+        : emitRows(module, { kernel, rowDims }, fused, rows);
     case "scan":
       return emitScan(module, kernel);
     case "scatterAdd":

@@ -7,7 +7,7 @@ import { type Instruction, type LoopKernel, storageBytes } from "../../lib/compi
 import { FunctionBuilder, type FunctionReference, type ModuleBuilder } from "./assembler.ts";
 import { LoopEmitter } from "./loop_emitter.ts";
 import { emitSequence, type EmittedKernel, nothing, runParameters } from "./loop_interface.ts";
-import { normalize, product, reachable, splitFirst } from "./loop_normalize.ts";
+import { normalize, product, reachable, splitDim } from "./loop_normalize.ts";
 import { neededFunction, wantsConstants } from "./loop_operations.ts";
 import { type GivenPlan, type LoopPlan, overlappingDims, planLoop } from "./loop_plan.ts";
 import { rowStreams, splitReduction, tileTranspose } from "./loop_split.ts";
@@ -52,29 +52,43 @@ export function emitLoop(
   return { phases, sharedScratchBytes: scratch * storageBytes(dtype), threadScratchBytes: 0 };
 }
 
-/**
- * The kernel with so many rows as its first dim, where one function computes any range of them, going along the others;
- * null where that does not apply.
- */
-export function overRows(kernel: LoopKernel, rows: number): LoopKernel | null {
+/** A kernel of which one function computes any range of rows, going along the other dims. */
+export interface RowsKernel {
+  readonly kernel: LoopKernel;
+  /** The first dims, of which the rows are made. */
+  readonly rowDims: number;
+}
+
+/** The kernel with so many rows as its first dims; null where that does not apply. */
+export function overRows(kernel: LoopKernel, rows: number): RowsKernel | null {
   if (product(kernel.dims.slice(0, kernel.outerRank)) % rows !== 0) return null;
   const normal = normalize(kernel);
-  if (normal === null || normal.outerRank === 0 || normal.dims[0] % rows !== 0) return null;
-  const own = normal.dims[0] === rows ? normal : splitFirst(normal, rows);
+  if (normal === null) return null;
+  let rowDims = 0;
+  let left = rows;
+  while (rowDims < normal.outerRank && left > 1 && left % normal.dims[rowDims] === 0) {
+    left /= normal.dims[rowDims++];
+  }
+  let own = normal;
+  if (left > 1 || rowDims === 0) {
+    if (rowDims === normal.outerRank || normal.dims[rowDims] % left !== 0) return null;
+    own = splitDim(normal, rowDims++, left);
+  }
   const { plan } = planOf(own);
-  if (plan.prefix[0] !== 0 || overlappingDims(own).size > 0) return null;
+  for (let d = 0; d < rowDims; d++) if (plan.prefix[d] !== d) return null;
+  if (overlappingDims(own).size > 0) return null;
   if (splitReduction(normal, plan.kind === "outer", 0) !== null) return null;
-  return tileTranspose(normal) === null ? own : null;
+  return tileTranspose(normal) === null ? { kernel: own, rowDims } : null;
 }
 
 /** The code for a kernel that `overRows` gave; a task has so many rows. */
 export function emitRows(
   module: ModuleBuilder,
-  kernel: LoopKernel,
+  { kernel, rowDims }: RowsKernel,
   fused: boolean,
   rowsPerTask: number,
 ): EmittedKernel {
-  const phase = emitOne(module, kernel, fused, { rows: rowsPerTask });
+  const phase = emitOne(module, kernel, fused, { rows: rowsPerTask, rowDims });
   return { phases: [phase], sharedScratchBytes: 0, threadScratchBytes: 0 };
 }
 

@@ -230,14 +230,14 @@ function merge(kernel: LoopKernel): LoopKernel {
   return kernel;
 }
 
-/** The kernel with its first dim, which is of the result, cut into so many rows. */
-export function splitFirst(kernel: LoopKernel, rows: number): LoopKernel {
-  const size = kernel.dims[0] / rows;
+/** The kernel with a dim of the result cut into so many parts, which become a dim before it. */
+export function splitDim(kernel: LoopKernel, d: number, parts: number): LoopKernel {
+  const size = kernel.dims[d] / parts;
   return withDims(
     kernel,
-    [rows, size, ...kernel.dims.slice(1)],
+    [...kernel.dims.slice(0, d), parts, size, ...kernel.dims.slice(d + 1)],
     kernel.outerRank + 1,
-    (strides) => [strides[0] * size, ...strides],
+    (strides) => [...strides.slice(0, d), strides[d] * size, ...strides.slice(d)],
   );
 }
 

@@ -80,11 +80,13 @@ export function overlappingDims(kernel: LoopKernel): Set<number> {
   return overlapping;
 }
 
-/** What may be given of a plan: the vector dim, the dim along which a step's vectors lie, and the indices of dim 0 in a task. */
+/** What may be given of a plan: the vector dim, the dim along which a step's vectors lie, and rows in a task. */
 export interface GivenPlan {
   readonly vector?: number;
   readonly across?: number;
   readonly rows?: number;
+  /** The first dims, of which rows are made; one by default. */
+  readonly rowDims?: number;
   /** Whether each index of the prefix is a task, all that must not be split counting as one. */
   readonly single?: boolean;
 }
@@ -94,7 +96,7 @@ export function planLoop(
   kernel: LoopKernel,
   nodes: readonly (Instruction | null)[],
   bodyNodes: readonly number[],
-  { vector: forced, across: given, rows, single = false }: GivenPlan = {},
+  { vector: forced, across: given, rows, rowDims = 1, single = false }: GivenPlan = {},
 ): LoopPlan {
   const lanes: LaneCount =
     nodes.some((node, i) =>
@@ -160,7 +162,7 @@ export function planLoop(
     chunk = size;
   }
   if (rows !== undefined) {
-    grain = rows * product(prefix.slice(1).map((d) => dims[d]));
+    grain = rows * product(prefix.slice(rowDims).map((d) => dims[d]));
     chunk = size;
   }
   grain = chunk < size ? 1 : Math.min(grain, prefixTotal);

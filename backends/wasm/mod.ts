@@ -18,6 +18,7 @@ import { simplify } from "../../lib/compiler/simplify.ts";
 import { checkElements } from "../elements.ts";
 import { WasmBuffer } from "./buffer.ts";
 import { capabilities } from "./capabilities.ts";
+import { makeRoom } from "./convolution_chain.ts";
 import { Device } from "./device.ts";
 import { WasmExecutable } from "./executable.ts";
 import type { KernelObserver } from "./profile.ts";
@@ -112,7 +113,8 @@ class Wasm implements WasmBackend {
   }
 
   compile(program: Program): Executable {
-    return new WasmExecutable(this.#device, lower(simplify(program)));
+    const lowered = makeRoom(lower(simplify(program)), this.relaxed, this.threads);
+    return new WasmExecutable(this.#device, lowered);
   }
 
   upload(data: TypedArray, dtype: DType): DeviceBuffer {

@@ -307,6 +307,14 @@ function bandPhase(
   }, { export: true });
 }
 
+/** How many tasks an image is, where a convolution's tasks are images or bands of them; otherwise null. */
+export function convolutionTasks(shape: GemmShape): number | null {
+  const columns = planWinogradColumns(shape);
+  if (columns !== null) return columns.bands.panels;
+  const plan = planWinograd(shape);
+  return plan === null || plan.ownFilters || plan.rowBlocks > 1 ? null : plan.bands;
+}
+
 /** The code of a convolution or of its filter gradient, or null where matrix products are faster. */
 export function emitWinograd(
   module: ModuleBuilder,

@@ -69,24 +69,42 @@ function reuseOutputs(program: Unplanned): Unplanned {
 
 /** Assigns each temporary its place in the arena. */
 export function planMemory(unplanned: Unplanned): LoweredProgram {
-  const program = reuseOutputs(unplanned);
+  return planArena(reuseOutputs(unplanned), []);
+}
+
+/** Neighbouring kernels that a backend runs at the same time, and temporaries that it keeps elsewhere meanwhile. */
+export interface JointKernels {
+  readonly start: number;
+  readonly count: number;
+  readonly kept: readonly number[];
+}
+
+/** The same where some kernels run at the same time, and outputs have been looked at before. */
+export function planArena(program: Unplanned, joint: readonly JointKernels[]): LoweredProgram {
   const { buffers, kernels } = program;
   const { first, last } = lifetimes(kernels, buffers.length);
+  const kept = new Set(joint.flatMap((one) => one.kept));
+  /** The first and the last kernel that runs when one does. */
+  const [begins, ends] = [kernels.map((_, k) => k), kernels.map((_, k) => k)];
+  for (const { start, count } of joint) {
+    begins.fill(start, start, start + count);
+    ends.fill(start + count - 1, start, start + count);
+  }
   const accesses = kernels.map(viewsOf);
   const blocks: Block[] = [];
   const blockOf = new Array<Block | null>(buffers.length).fill(null);
   for (let k = 0; k < kernels.length; k++) {
     const { buffer } = accesses[k].write;
-    if (first[buffer] !== k || buffers[buffer].role !== "temporary") continue;
+    if (first[buffer] !== k || buffers[buffer].role !== "temporary" || kept.has(buffer)) continue;
     const source = reusable(kernels[k], buffers, last, k);
-    if (source >= 0) {
-      const block = blockOf[source]!;
-      block.last = last[buffer];
-      blockOf[buffer] = block;
+    const taken = source < 0 ? null : blockOf[source];
+    if (taken !== null) {
+      taken.last = ends[last[buffer]];
+      blockOf[buffer] = taken;
       continue;
     }
     const bytes = align(buffers[buffer].length * storageBytes(buffers[buffer].dtype));
-    const block = { bytes, first: k, last: last[buffer], offset: 0 };
+    const block = { bytes, first: begins[k], last: ends[last[buffer]], offset: 0 };
     blocks.push(block);
     blockOf[buffer] = block;
   }
