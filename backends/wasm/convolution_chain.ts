@@ -5,7 +5,12 @@
  *
  * @module
  */
-import { type LoweredProgram, storageBytes } from "../../lib/compiler/kernel.ts";
+import {
+  type Kernel,
+  type LoopKernel,
+  type LoweredProgram,
+  storageBytes,
+} from "../../lib/compiler/kernel.ts";
 import { planArena, viewsOf } from "../../lib/compiler/plan.ts";
 import { type Access, accessesOf, accessOf, bytesOf, independent } from "./chain.ts";
 import { type ImageConvolution, imageConvolution } from "./contract.ts";
@@ -103,20 +108,19 @@ function findConvolutionChain(
   threads: number,
 ): ConvolutionChain | null {
   const { kernels } = lowered;
-  const first = kernels.slice(start).find(({ kind }) => kind !== "loop");
-  if (first?.kind !== "contract") return null;
-  const images = imageConvolution(first, relaxed)?.images ?? 0;
+  let first = start;
+  while (kernels[first]?.kind === "loop") first++;
+  if (kernels[first]?.kind !== "contract") return null;
+  const images = convolutionOf(kernels[first], relaxed)?.images ?? 0;
   if (images < imagesPerThread * threads) return null;
   const members: ImageKernel[] = [];
   const accesses: Access[][] = [];
-  for (const kernel of kernels.slice(start)) {
-    let member: ImageKernel | null = null;
-    if (kernel.kind === "loop") member = overRows(kernel, images);
-    else if (kernel.kind === "contract") {
-      const convolution = imageConvolution(kernel, relaxed);
-      if (convolution?.images === images) member = convolution;
-    }
-    if (member === null) break;
+  for (let i = start; i < kernels.length; i++) {
+    const kernel = kernels[i];
+    const member = kernel.kind === "loop"
+      ? loopOver(kernel, images)
+      : convolutionOf(kernel, relaxed);
+    if (member === null || isConvolution(member) && member.images !== images) break;
     members.push(member);
     accesses.push(accessesOfMember(lowered, member));
   }
@@ -142,6 +146,32 @@ function findConvolutionChain(
     return { start, members: chain, images, kept, keptBytes, work };
   }
   return null;
+}
+
+/** What was found out about kernels before: a program is gone through twice, and most kernels several times. */
+const known = new WeakMap<Kernel, Map<number, ImageKernel | null>>();
+
+/** A value that is found out once for each kernel and number. */
+function remembered<K extends ImageKernel>(
+  kernel: Kernel,
+  number: number,
+  find: () => K | null,
+): K | null {
+  let own = known.get(kernel);
+  if (own === undefined) known.set(kernel, own = new Map());
+  if (!own.has(number)) own.set(number, find());
+  return own.get(number) as K | null;
+}
+
+/** A loop over so many images. */
+function loopOver(kernel: LoopKernel, images: number): RowsKernel | null {
+  return remembered(kernel, images, () => overRows(kernel, images));
+}
+
+/** A kernel as a convolution. */
+function convolutionOf(kernel: Kernel, relaxed: boolean): ImageConvolution | null {
+  if (kernel.kind !== "contract") return null;
+  return remembered(kernel, relaxed ? 1 : 0, () => imageConvolution(kernel, relaxed));
 }
 
 /** What a kernel reads and writes, over images. */
