@@ -5,6 +5,7 @@ import {
   emitAdd,
   emitIncrement,
   emitMultiplyAdd,
+  emitPackedFactor,
   emitUnrolled,
   type FunctionCache,
   type Numeric,
@@ -40,24 +41,19 @@ export function maskedMicrokernel(
     const sums = Array.from({ length: rows }, () => f.locals("v128", vectors));
     const right = f.locals("v128", vectors);
     const [left, four] = f.locals("v128", 2);
-    // A vector of A and a splat of one of its lanes need a register more than a splat that is loaded.
-    const wide = numeric.bytes === 4 && rows >= 4 && rows * vectors <= 10;
     const step = (u: number) => {
       f.get(entry).load("i32.load", 4 * u).get(b).op("i32.add").set(source);
-      right.forEach((vector, j) => f.get(source).load("v128.load", 16 * j).set(vector));
+      right.forEach((vector, j) => {
+        f.get(source);
+        emitAdd(f, 16 * j);
+        f.load("v128.load").set(vector);
+      });
       sums.forEach((row, i) => {
-        if (wide && i < 4) {
-          if (i === 0) {
-            f.get(position);
-            emitAdd(f, numeric.bytes * u * rows);
-            f.load("v128.load").set(four);
-          }
-          f.get(four).get(four).shuffle32([i, i, i, i]).set(left);
-        } else {
+        const push = (bytes: number) => {
           f.get(position);
-          emitAdd(f, numeric.bytes * (u * rows + i));
-          f.load(numeric.loadSplat).set(left);
-        }
+          emitAdd(f, numeric.bytes * u * rows + bytes);
+        };
+        emitPackedFactor(f, numeric, rows, i, push, four, left);
         row.forEach((sum, j) => emitMultiplyAdd(f, numeric, left, right[j], sum));
       });
     };

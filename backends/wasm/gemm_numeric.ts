@@ -259,7 +259,7 @@ export function emitPackedFactor(
   vector: Local,
   to: Local,
 ): void {
-  const spread = numeric.relaxed && numeric.lanes === 4 ? rowsInVector[rows] ?? 0 : 0;
+  const spread = numeric.lanes === 4 ? rowsInVector[rows] ?? 0 : 0;
   if (row >= spread) {
     push(numeric.bytes * row);
     f.load(numeric.loadSplat).set(to);
