@@ -526,10 +526,18 @@ Deno.test("loop kernels: sums over a window that slides over images, a few rows 
   for (const dtype of ["float32", "float64"] as const) {
     for (const [height, width] of [[4, 4], [5, 7], [7, 9], [10, 30], [28, 26], [3, 6], [6, 3]]) {
       for (
-        const [rows, columns, apart] of [[3, 3, 1], [2, 5, 1], [5, 2, 2], [5, 6, 1], [6, 6, 1]]
+        const [rows, columns, apart, stride] of [
+          [3, 3, 1, 1],
+          [2, 5, 1, 1],
+          [5, 2, 2, 1],
+          [5, 6, 1, 1],
+          [6, 6, 1, 1],
+          [3, 3, 1, 2],
+          [2, 4, 2, 2],
+        ]
       ) {
-        const pitch = width + (columns - 1) * apart;
-        const plane = pitch * (height + rows - 1);
+        const pitch = (width - 1) * stride + (columns - 1) * apart + 1;
+        const plane = pitch * ((height - 1) * stride + (rows - 1) * apart + 1);
         const load = (buffer: number, strides: readonly number[]) =>
           ({ op: "load", dtype, view: { buffer, offset: 0, strides } }) as const;
         const kernel: LoopKernel = {
@@ -538,7 +546,7 @@ Deno.test("loop kernels: sums over a window that slides over images, a few rows 
           outerRank: 4,
           body: [
             load(0, [0, rows * columns, 0, 0, columns, 1]),
-            load(1, [channels * plane, plane, pitch, 1, pitch, apart]),
+            load(1, [channels * plane, plane, stride * pitch, stride, apart * pitch, apart]),
             { op: "mul", dtype, args: [0, 1] },
           ],
           reduce: "sum",

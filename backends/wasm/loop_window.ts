@@ -2,13 +2,14 @@
  * Sums over a window that slides over an image: depthwise convolutions.
  *
  * A few rows of the result are computed side by side, so that each vector of the image is loaded once and used for as many
- * rows as the window has. The window's factors are loaded before the loops. The additions of each sum keep their order.
+ * rows as the window has, or as meet there where it is dilated or moves by more than one. The window's factors are loaded
+ * before the loops. The additions of each sum keep their order.
  *
  * @module
  */
 import { type LoopKernel, storageBytes, type View } from "../../lib/compiler/kernel.ts";
 import type { Local } from "./assembler.ts";
-import { emitAdd, emitLoadLanes, numericOf } from "./gemm_numeric.ts";
+import { emitAdd, emitGatherLane, emitLoadLanes, numericOf } from "./gemm_numeric.ts";
 import { type Cursors, type Scope, viewKey } from "./loop_cursors.ts";
 import { product } from "./loop_normalize.ts";
 import { overlappingDims } from "./loop_plan.ts";
@@ -18,7 +19,10 @@ const mostFactors = 31;
 
 /** What makes a sum one over a window. */
 export interface WindowSum {
-  /** The dim of the result along which both the result and the image are contiguous, and the one along which rows follow one another. */
+  /**
+   * The dim of the result along which it is contiguous, and the image is or has every other element, and the one along which rows
+   * follow one another.
+   */
   readonly vector: number;
   readonly across: number;
   readonly image: View;
@@ -35,12 +39,20 @@ export function windowOf(kernel: LoopKernel): WindowSum | null {
   const [a, b] = root.args.map((arg) => body[arg]);
   if (a.op !== "load" || b.op !== "load" || a === b) return null;
   for (const [{ view: image }, { view: factors }] of [[a, b], [b, a]]) {
-    const vector = out.strides.findIndex((stride, d) => stride === 1 && image.strides[d] === 1);
-    const across = dims.findIndex((_, d) =>
-      d < outerRank && d !== vector && factors.strides[d] === 0 &&
-      image.strides[d] !== 0 && image.strides[d] === image.strides[outerRank]
+    const vector = out.strides.findIndex((stride, d) =>
+      stride === 1 && (image.strides[d] === 1 || image.strides[d] === 2)
     );
-    if (vector < 0 || across < 0 || factors.strides[vector] !== 0) continue;
+    const row = image.strides[outerRank];
+    if (vector < 0 || factors.strides[vector] !== 0 || row <= 0) continue;
+    // The rows of the result that are nearest, where one row of the window is a whole number of them, or the other way round.
+    let across = -1;
+    for (let d = 0; d < outerRank; d++) {
+      const step = image.strides[d];
+      if (d === vector || factors.strides[d] !== 0 || step <= 0) continue;
+      if (row % step !== 0 && step % row !== 0) continue;
+      if (across < 0 || step < image.strides[across]) across = d;
+    }
+    if (across < 0) continue;
     return { vector, across, image, factors };
   }
   return null;
@@ -80,19 +92,41 @@ export function emitWindowSums(
   const [rowStride, columnStride] = image.strides.slice(kernel.outerRank);
   const address = f.local("i32");
   const value = f.local("v128");
-  for (let row = 0; row < count + rows - 1; row++) {
+  // Added before, as all checks of bounds then have the same limit.
+  const push = (elements: number) => {
+    f.get(scope.address(viewKey(image, dtype)));
+    emitAdd(f, elements * numeric.bytes);
+  };
+  const load = (first: number) => {
+    push(first);
+    if (image.strides[plan.vector] === 1) {
+      if (valid === plan.lanes) return f.load("v128.load").set(value);
+      f.set(address);
+      return emitLoadLanes(f, numeric, address, value, valid);
+    }
+    if (valid === 4) {
+      // The second vector ends with the last element that counts.
+      f.load("v128.load");
+      push(first + 3);
+      return f.load("v128.load").shuffle32([0, 2, 5, 7]).set(value);
+    }
+    for (let lane = 0; lane < valid; lane++) {
+      if (lane > 0) push(first + 2 * lane);
+      emitGatherLane(f, numeric, value, lane);
+    }
+  };
+  /** The image's rows, each with the result's rows and the window's that meet there. */
+  const meetings = new Map<number, (readonly [u: number, row: number])[]>();
+  for (let u = 0; u < count; u++) {
+    for (let row = 0; row < rows; row++) {
+      const at = u * image.strides[plan.across!] + row * rowStride;
+      meetings.set(at, [...meetings.get(at) ?? [], [u, row]]);
+    }
+  }
+  for (const [at, pairs] of [...meetings].sort(([a], [b]) => a - b)) {
     for (let column = 0; column < columns; column++) {
-      f.get(scope.address(viewKey(image, dtype)));
-      // Added before, as all checks of bounds then have the same limit.
-      emitAdd(f, (row * rowStride + column * columnStride) * numeric.bytes);
-      if (valid === plan.lanes) f.load("v128.load").set(value);
-      else {
-        f.set(address);
-        emitLoadLanes(f, numeric, address, value, valid);
-      }
-      for (let u = Math.max(0, row - rows + 1); u <= Math.min(row, count - 1); u++) {
-        add(u, factors[(row - u) * columns + column], value);
-      }
+      load(at + column * columnStride);
+      for (const [u, row] of pairs) add(u, factors[row * columns + column], value);
     }
   }
 }
