@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { ModuleBuilder } from "../backends/wasm/assembler.ts";
+import { overRows } from "../backends/wasm/loop.ts";
 import { normalize } from "../backends/wasm/loop_normalize.ts";
 import { windowOf } from "../backends/wasm/loop_window.ts";
 import { emitThreefry } from "../backends/wasm/random.ts";
@@ -574,6 +575,18 @@ Deno.test("loop kernels: sums over a window that slides over images, a few rows 
         for (const relaxed of [false, true]) {
           const actual = runKernel(kernel, buffers, contents, randomSplit(random), relaxed);
           assertEquals(actual, expected, `${dtype} ${height} × ${width}, ${rows} × ${columns}`);
+        }
+        // In chains, rows may be images, or rows of images, which then stay apart.
+        for (const count of [images, images * channels, images * channels * height]) {
+          const own = overRows(kernel, count);
+          if (own === null) continue;
+          const given = { rows: 2, rowDims: own.rowDims };
+          const done = 1 + random.below(Math.ceil(count / 2));
+          const first: Split = () => [[0, done]];
+          const actual = runKernel(own.kernel, buffers, contents, first, true, given)[3];
+          const end = Math.min(count, 2 * done) * (sizes[3] / count);
+          const rest = contents[3].slice(end);
+          assertEquals(actual, [...expected[3].slice(0, end), ...rest], `${done} of ${count}`);
         }
       }
     }

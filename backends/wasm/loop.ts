@@ -146,8 +146,9 @@ function emitOne(
   given: GivenPlan = {},
 ): Phase {
   const window = fused && given.vector === undefined ? windowOf(kernel) : null;
-  // Rows that are given are those of the first dim.
-  const bands = window !== null && (given.rows === undefined || window.across > 0) ? window : {};
+  // Rows that are given stay whole.
+  const rowDims = given.rows === undefined ? 0 : given.rowDims ?? 1;
+  const bands = window !== null && Math.min(window.across, window.vector) >= rowDims ? window : {};
   const { nodes, bodyNodes, plan } = planOf(kernel, { ...given, ...bands });
   // Functions that the body calls come first.
   for (const node of nodes) {

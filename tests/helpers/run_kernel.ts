@@ -4,7 +4,7 @@
  * @module
  */
 import { ModuleBuilder } from "../../backends/wasm/assembler.ts";
-import { emitKernel } from "../../backends/wasm/emit.ts";
+import { emitKernel, type EmitOptions } from "../../backends/wasm/emit.ts";
 import type { DType } from "../../lib/base/dtype.ts";
 import {
   type BufferSpec,
@@ -41,6 +41,9 @@ function arrayOf(
   }
 }
 
+/** For loops of a chain: rows in a task, and the first dims, of which they are made. */
+type RowsGiven = Pick<EmitOptions, "rows" | "rowDims">;
+
 /** A kernel that is compiled and has its buffers, for tests and benchmarks. */
 export class CompiledKernel {
   readonly arrays: (Float32Array | Float64Array | Int32Array | Uint32Array)[] = [];
@@ -52,10 +55,11 @@ export class CompiledKernel {
     buffers: readonly BufferSpec[],
     relaxed = false,
     alone = false,
+    rows: RowsGiven = {},
   ) {
     const module = new ModuleBuilder();
     module.importMemory("env", "memory", 1, 65536, false);
-    const emitted = emitKernel(module, kernel, { relaxed, alone });
+    const emitted = emitKernel(module, kernel, { relaxed, alone, ...rows });
     emitted.phases.forEach((phase, i) => {
       module.addFunction(`phase${i}`, ["i32", "i32", "i32", "i32", "i32"], [], (f) => {
         for (let p = 0; p < 5; p++) f.get(f.parameter(p));
@@ -104,8 +108,9 @@ export function runKernel(
   contents: Memory,
   split: Split = whole,
   relaxed = false,
+  rows: RowsGiven = {},
 ): Memory {
-  const compiled = new CompiledKernel(kernel, buffers, relaxed);
+  const compiled = new CompiledKernel(kernel, buffers, relaxed, false, rows);
   compiled.arrays.forEach((array, i) => array.set(contents[i]));
   compiled.run(split);
   return compiled.arrays.map((array) => Array.from(array));
