@@ -1,7 +1,8 @@
 /** Lowering: random programs give what the reference backend gives, and views cost no kernel. */
 
 import { assert, assertEquals } from "@std/assert";
-import type { Kernel } from "../lib/compiler/kernel.ts";
+import type { BufferSpec, Kernel, View } from "../lib/compiler/kernel.ts";
+import { orderKernels } from "../lib/compiler/kernel_order.ts";
 import { lower } from "../lib/compiler/lower.ts";
 import { printLowered } from "../lib/compiler/print.ts";
 import { differs, runReference } from "./helpers/compare_compiled.ts";
@@ -172,4 +173,40 @@ Deno.test("outputs may be inputs, repeat, or be views", () => {
   const lowered = lower(program);
   assertEquals(lowered.kernels.length, 1);
   assertEquals(differs(runReference(program, inputs), lowered, inputs), null);
+});
+
+Deno.test("a reduction runs where what it reads was written, and never before it may", () => {
+  const view = (buffer: number, strides: readonly number[]): View => ({
+    buffer,
+    offset: 0,
+    strides,
+  });
+  const loop = (from: number, to: number, reduce: "sum" | null): Kernel => ({
+    kind: "loop",
+    dims: [4, 16],
+    outerRank: reduce === null ? 2 : 1,
+    body: [{ op: "load", dtype: "float32", view: view(from, [16, 1]) }],
+    reduce,
+    epilogue: [],
+    out: view(to, reduce === null ? [16, 1] : [1]),
+    mode: "set",
+    dtype: "float32",
+  });
+  const buffers = [64, 64, 64, 4, 64].map((length, i): BufferSpec => ({
+    dtype: "float32",
+    length,
+    role: i === 0 ? "input" : "temporary",
+  }));
+  const order = (kernels: readonly Kernel[]): number[] =>
+    orderKernels(kernels, buffers).map((kernel) => kernels.indexOf(kernel));
+  const [one, two, other] = [loop(0, 1, null), loop(0, 2, null), loop(2, 4, null)];
+  const sum = loop(1, 3, "sum");
+  assertEquals(order([one, two, other, sum]), [0, 3, 1, 2]);
+  // What it reads is written twice; its place is written, or read, by another before.
+  assertEquals(order([one, two, one, other, sum]), [0, 1, 0, 4, 3]);
+  assertEquals(order([one, loop(2, 3, "sum"), two, sum]), [0, 1, 3, 2]);
+  assertEquals(order([one, loop(3, 4, null), two, sum]), [0, 1, 3, 2]);
+  // Inputs are there from the start, and results that are not small stay where they are.
+  assertEquals(order([two, loop(0, 3, "sum")]), [0, 1]);
+  assertEquals(order([one, two, loop(1, 4, "sum")]), [0, 1, 2]);
 });

@@ -7,7 +7,16 @@ import type { Kernel, LoweredProgram, View } from "../lib/compiler/kernel.ts";
 import { lower } from "../lib/compiler/lower.ts";
 import { simplify } from "../lib/compiler/simplify.ts";
 import { realizeSync } from "../lib/core/realize.ts";
-import { concat, layerNorm, random, setBackend, softmax, type Tensor } from "../mod.ts";
+import {
+  concat,
+  layerNorm,
+  random,
+  setBackend,
+  softmax,
+  type Tensor,
+  where,
+  zeros,
+} from "../mod.ts";
 
 /** −x of a view, written to another. */
 function negate(dims: readonly number[], from: View, out: View): Kernel {
@@ -67,6 +76,27 @@ Deno.test("chain: kernels that keep to their rows", () => {
   assertEquals(chained([dense, negate(dims, view(1, [8, 1]), view(2, [16, 1]))], [0]), 2);
 });
 
+Deno.test("chain: rows of several dims", () => {
+  const first = negate([rows, 8], view(0, [8, 1]), view(1, [8, 1]));
+  const dims = [4, rows / 4, 8];
+  // The middle dim reads the same elements, so that these rows do not follow each other evenly.
+  const mixed = (from: View, out: View): Kernel => ({
+    ...negate(dims, from, out),
+    body: [
+      { op: "load", dtype: "float32", view: from },
+      { op: "load", dtype: "float32", view: view(0, [8, 0, 1]) },
+      { op: "add", dtype: "float32", args: [0, 1] },
+    ],
+  } as Kernel);
+  const even = [2 * rows, 8, 1];
+  assertEquals(chained([first, mixed(view(1, even), view(2, even))], [0]), 2);
+  const last = negate([rows, 8], view(1, [8, 1]), view(2, [8, 1]));
+  assertEquals(chained([mixed(view(0, even), view(1, even)), last], [0]), 2);
+  // Rows that are read by others as well.
+  const shared = (out: View) => negate(dims, view(1, [8, 0, 1]), out);
+  assertEquals(chained([first, shared(view(2, even))], [0]), 1);
+});
+
 Deno.test("chain: it ends where a row needs another", () => {
   const dims = [rows, 8];
   const first = negate(dims, view(0, [8, 1]), view(1, [8, 1]));
@@ -100,6 +130,14 @@ const functions: Record<string, (x: Tensor) => Tensor> = {
   "rows moved": (x) => {
     const y = softmax(x, -1);
     return softmax(concat([y.slice([1, null]), y.slice([0, 1])], 0).add(y), -1);
+  },
+  "rows of two dims": (x) => {
+    const [m, n] = x.shape.slice(-2);
+    const stacked = x.reshape([-1, 1, m, n]).broadcastTo([x.size / (m * n), 5, m, n]);
+    const scaled = stacked.mul(x.reshape([-1, 1, m, n]).sum(2, { keepDims: true }).exp());
+    const padded = where(stacked.greater(0), scaled.tanh(), zeros([]))
+      .pad([[0, 0], [0, 0], [1, 1], [2, 1]]);
+    return padded.mul(padded).sum([2, 3]).add(padded.sum([2, 3]));
   },
   "turned": (x) => softmax(softmax(x, -1).transpose(-1, -2), -1),
 };

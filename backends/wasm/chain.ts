@@ -5,9 +5,15 @@
  *
  * @module
  */
-import { type LoweredProgram, storageBytes, type View } from "../../lib/compiler/kernel.ts";
+import {
+  type LoopKernel,
+  type LoweredProgram,
+  storageBytes,
+  type View,
+} from "../../lib/compiler/kernel.ts";
 import { kernelCost } from "./cost.ts";
 import { overRows, type RowsKernel } from "./loop.ts";
+import { product } from "./loop_normalize.ts";
 
 /** Kernels that run as one, over rows. */
 export interface Chain {
@@ -46,34 +52,52 @@ export function findChain(
   start: number,
   end: number = lowered.kernels.length,
 ): Chain | null {
-  const kernels = lowered.kernels.slice(0, end);
-  const [first, second] = [kernels[start], kernels[start + 1]];
+  const [first, second] = lowered.kernels.slice(start, end);
   if (first?.kind !== "loop" || second?.kind !== "loop") return null;
-  for (const rows of new Set([first.dims[0], second.dims[0]])) {
-    if (!(rows >= fewestRows)) continue;
-    const members: RowsKernel[] = [];
-    const accesses: Access[] = [];
-    let work = 0;
-    for (let i = start; i < kernels.length; i++) {
-      const kernel = kernels[i];
-      const member = kernel.kind === "loop" ? overRows(kernel, rows) : null;
-      if (member === null) break;
-      const own = accessesOf(lowered, member);
-      if (own.some((a) => accesses.some((b) => !independent(a, b, rows)))) break;
-      members.push(member);
-      accesses.push(...own);
-      work += kernelCost(kernel);
-    }
-    if (members.length < 2) continue;
-    const rowBytes = bytesOf(accesses);
-    if (rowBytes > largestRow) continue;
-    const rowsPerTask = Math.min(
-      Math.max(1, Math.floor(taskBytes / rowBytes)),
-      Math.ceil(Math.max(rows / wantedTasks, smallestTask * rows / work)),
-    );
-    return { kernels: members, rowsPerTask, tasks: Math.ceil(rows / rowsPerTask), work };
+  let longest: Chain | null = null;
+  for (const rows of rowCounts(first, second)) {
+    const chain = chainOver(lowered, start, end, rows);
+    if (chain !== null && chain.kernels.length > (longest?.kernels.length ?? 1)) longest = chain;
   }
-  return null;
+  return longest;
+}
+
+/** Into how many rows two kernels might be cut: by their first dims, or some more of them. */
+function rowCounts(first: LoopKernel, second: LoopKernel): Set<number> {
+  const counts = new Set([first.dims[0], second.dims[0]]);
+  for (const { dims, outerRank } of [first, second]) {
+    for (let rank = 2; rank <= outerRank; rank++) counts.add(product(dims.slice(0, rank)));
+  }
+  return counts;
+}
+
+/** The longest chain over so many rows, of any length; null where rows are few or long. */
+function chainOver(
+  lowered: LoweredProgram,
+  start: number,
+  end: number,
+  rows: number,
+): Chain | null {
+  if (!(rows >= fewestRows)) return null;
+  const members: RowsKernel[] = [];
+  const accesses: Access[] = [];
+  let work = 0;
+  for (const kernel of lowered.kernels.slice(start, end)) {
+    const member = kernel.kind === "loop" ? overRows(kernel, rows) : null;
+    if (member === null) break;
+    const own = accessesOf(lowered, member);
+    if (own.some((a) => accesses.some((b) => !independent(a, b, rows)))) break;
+    members.push(member);
+    accesses.push(...own);
+    work += kernelCost(kernel);
+  }
+  const rowBytes = bytesOf(accesses);
+  if (rowBytes > largestRow) return null;
+  const rowsPerTask = Math.min(
+    Math.max(1, Math.floor(taskBytes / rowBytes)),
+    Math.ceil(Math.max(rows / wantedTasks, smallestTask * rows / work)),
+  );
+  return { kernels: members, rowsPerTask, tasks: Math.ceil(rows / rowsPerTask), work };
 }
 
 /** What a kernel over rows reads and writes. */

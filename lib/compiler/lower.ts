@@ -12,6 +12,7 @@ import { contiguousStrides, sizeOf } from "../base/shape.ts";
 import { emitContraction } from "./contract.ts";
 import type { LoweredProgram } from "./kernel.ts";
 import { emitFill, emitNode } from "./loops.ts";
+import { orderKernels } from "./kernel_order.ts";
 import { Lowering } from "./lowering.ts";
 import { explicitPadding } from "./padding.ts";
 import { planMemory } from "./plan.ts";
@@ -49,7 +50,7 @@ export function lower(program: Program): LoweredProgram {
   const outputBuffers = outputs.map((id) => placeOutput(lowering, id));
   return planMemory({
     buffers: lowering.buffers,
-    kernels: lowering.kernels,
+    kernels: orderKernels(lowering.kernels, lowering.buffers),
     inputs: inputBuffers,
     outputs: outputBuffers,
   });

@@ -1,0 +1,44 @@
+/**
+ * The order of kernels: reductions go where what they read has just been written.
+ *
+ * @module
+ */
+
+import type { BufferSpec, Kernel } from "./kernel.ts";
+import { viewsOf } from "./plan.ts";
+
+/** A reduction moves where its result is at most this part of what it reads, which then often ends sooner. */
+const smallPart = 1 / 8;
+
+/**
+ * The kernels with each reduction right behind the last kernel that it must follow. What it reads may still be in the caches
+ * there, and a backend can run the two together.
+ */
+export function orderKernels(kernels: readonly Kernel[], buffers: readonly BufferSpec[]): Kernel[] {
+  const ordered: { kernel: Kernel; reads: ReadonlySet<number>; write: number }[] = [];
+  for (const kernel of kernels) {
+    const views = viewsOf(kernel);
+    const reads = new Set(views.reads.map(({ buffer }) => buffer));
+    const write = views.write.buffer;
+    // Nothing to follow: what it reads was there from the start, and it stays where it is.
+    const last = isReduction(kernel, reads, write, buffers)
+      ? ordered.findLastIndex((other) =>
+        reads.has(other.write) || other.write === write || other.reads.has(write)
+      )
+      : -1;
+    ordered.splice(last < 0 ? ordered.length : last + 1, 0, { kernel, reads, write });
+  }
+  return ordered.map(({ kernel }) => kernel);
+}
+
+/** Whether a kernel makes little of much. */
+function isReduction(
+  kernel: Kernel,
+  reads: ReadonlySet<number>,
+  write: number,
+  buffers: readonly BufferSpec[],
+): boolean {
+  if (kernel.kind !== "loop" || kernel.reduce === null) return false;
+  const largest = Math.max(0, ...[...reads].map((buffer) => buffers[buffer].length));
+  return buffers[write].length <= smallPart * largest;
+}
