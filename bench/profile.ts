@@ -88,6 +88,16 @@ export async function measureProfile(threads: number): Promise<ProfileReport> {
   return { threads, ceilingGflops: median(rates), profiles };
 }
 
+/** Kernels that ran together: the products among them, and how many loops there are; a loop alone by what it does. */
+function nameOf({ kernels }: KernelTime): string {
+  if (kernels.length === 1) return kernels[0];
+  const loops = kernels.filter((name) => name.startsWith("loop")).length;
+  const others = kernels.filter((name) => !name.startsWith("loop"));
+  return others.length > 0
+    ? `${others.join("; ")}; with ${loops} ${loops === 1 ? "loop" : "loops"}`
+    : `${loops} loops, the last: ${kernels[loops - 1]}`;
+}
+
 /** The figures as tables. */
 export function printProfile({ threads, ceilingGflops, profiles }: ProfileReport): string {
   const limit = threads * ceilingGflops;
@@ -110,9 +120,9 @@ export function printProfile({ threads, ceilingGflops, profiles }: ProfileReport
     const rows = large.toSorted((a, b) => b.seconds - a.seconds).map((kernel) => {
       const rate = kernel.operations / kernel.seconds / 1e9;
       return kernel.operations > 0
-        ? row(kernel.description, kernel.seconds, `${digits(rate)} GFLOP/s`, percent(rate / limit))
+        ? row(nameOf(kernel), kernel.seconds, `${digits(rate)} GFLOP/s`, percent(rate / limit))
         : row(
-          kernel.description,
+          nameOf(kernel),
           kernel.seconds,
           `${digits(kernel.bytes / kernel.seconds / 1e9)} GB/s`,
           "",

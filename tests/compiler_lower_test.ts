@@ -1,7 +1,7 @@
 /** Lowering: random programs give what the reference backend gives, and views cost no kernel. */
 
 import { assert, assertEquals } from "@std/assert";
-import type { BufferSpec, Kernel, View } from "../lib/compiler/kernel.ts";
+import type { BufferSpec, Kernel, LoopKernel, View } from "../lib/compiler/kernel.ts";
 import { orderKernels } from "../lib/compiler/kernel_order.ts";
 import { lower } from "../lib/compiler/lower.ts";
 import { printLowered } from "../lib/compiler/print.ts";
@@ -200,12 +200,15 @@ Deno.test("a reduction runs where what it reads was written, and never before it
   const order = (kernels: readonly Kernel[]): number[] =>
     orderKernels(kernels, buffers).map((kernel) => kernels.indexOf(kernel));
   const [one, two, other] = [loop(0, 1, null), loop(0, 2, null), loop(2, 4, null)];
-  const sum = loop(1, 3, "sum");
+  const sum = loop(1, 3, "sum") as LoopKernel;
   assertEquals(order([one, two, other, sum]), [0, 3, 1, 2]);
   // What it reads is written twice; its place is written, or read, by another before.
   assertEquals(order([one, two, one, other, sum]), [0, 1, 0, 4, 3]);
   assertEquals(order([one, loop(2, 3, "sum"), two, sum]), [0, 1, 3, 2]);
   assertEquals(order([one, loop(3, 4, null), two, sum]), [0, 1, 3, 2]);
+  // Sums of what lies far apart need all rows.
+  const columns = { ...sum, dims: [4, 4], body: [{ ...sum.body[0], view: view(1, [1, 4]) }] };
+  assertEquals(order([one, two, other, columns as Kernel]), [0, 1, 2, 3]);
   // Inputs are there from the start, and results that are not small stay where they are.
   assertEquals(order([two, loop(0, 3, "sum")]), [0, 1]);
   assertEquals(order([one, two, loop(1, 4, "sum")]), [0, 1, 2]);

@@ -30,10 +30,10 @@ for (const threads of [1, 2]) {
       assertEquals(told.length, 1);
       const [[product, sums]] = told;
       assertEquals(told[0].length, 2);
-      assertEquals(product.description, "product of 96 by 96, sums over 96");
+      assertEquals(product.kernels, ["product of 96 by 96, sums over 96"]);
       assertEquals(product.operations, 2 * 96 ** 3);
       assertEquals(product.bytes, 3 * 4 * 96 ** 2);
-      assertEquals(sums.description, "loop over 96, sum over 96: tanh");
+      assertEquals(sums.kernels, ["loop over 96, sum over 96: tanh"]);
       assertEquals(sums.operations, 0);
       assertEquals(sums.bytes, 4 * 96 ** 2 + 4 * 96);
       for (const { seconds } of told[0]) assert(seconds >= 0, `${seconds}`);

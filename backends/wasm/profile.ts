@@ -11,8 +11,8 @@ import { describeKernel } from "../../lib/compiler/print.ts";
 
 /** What was measured of a kernel, or of several that ran together. */
 export interface KernelTime {
-  /** What it computes, in a few words. */
-  readonly description: string;
+  /** What they compute, in a few words each. */
+  readonly kernels: readonly string[];
   /** Floating point operations of a product as it is defined, a multiply and an add being two; 0 of anything else. */
   readonly operations: number;
   /** Bytes of the buffers that it reads and writes, each once. */
@@ -91,7 +91,7 @@ function describe(
     return [...reads, write].map(({ buffer }) => buffer);
   }));
   return {
-    description: members.map(describeKernel).join("; "),
+    kernels: members.map(describeKernel),
     operations: members.reduce((sum, kernel) => sum + operationsOf(kernel), 0),
     bytes: [...touched].reduce(
       (sum, buffer) => sum + buffers[buffer].length * storageBytes(buffers[buffer].dtype),

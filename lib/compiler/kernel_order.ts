@@ -1,5 +1,5 @@
 /**
- * The order of kernels: reductions go where what they read has just been written.
+ * The order of kernels: reductions along the inner dims go where what they read has just been written.
  *
  * @module
  */
@@ -11,8 +11,8 @@ import { viewsOf } from "./plan.ts";
 const smallPart = 1 / 8;
 
 /**
- * The kernels with each reduction right behind the last kernel that it must follow. What it reads may still be in the caches
- * there, and a backend can run the two together.
+ * The kernels with each reduction along inner dims right behind the last kernel that it must follow. What it reads may still be in
+ * the caches there, and a backend can run the two together, row by row.
  */
 export function orderKernels(kernels: readonly Kernel[], buffers: readonly BufferSpec[]): Kernel[] {
   const ordered: { kernel: Kernel; reads: ReadonlySet<number>; write: number }[] = [];
@@ -31,7 +31,7 @@ export function orderKernels(kernels: readonly Kernel[], buffers: readonly Buffe
   return ordered.map(({ kernel }) => kernel);
 }
 
-/** Whether a kernel makes little of much. */
+/** Whether a kernel makes little of much, each result of elements that lie together. */
 function isReduction(
   kernel: Kernel,
   reads: ReadonlySet<number>,
@@ -40,5 +40,13 @@ function isReduction(
 ): boolean {
   if (kernel.kind !== "loop" || kernel.reduce === null) return false;
   const largest = Math.max(0, ...[...reads].map((buffer) => buffers[buffer].length));
-  return buffers[write].length <= smallPart * largest;
+  if (buffers[write].length > smallPart * largest) return false;
+  return viewsOf(kernel).reads.every(({ buffer, strides }) => {
+    if (buffers[buffer].length < largest) return true;
+    const stride = (d: number): number => Math.abs(strides[d] ?? 0);
+    const wide = kernel.dims.map((_, d) => d).filter((d) => kernel.dims[d] > 1);
+    const outer = wide.filter((d) => d < kernel.outerRank).map(stride);
+    const inner = wide.filter((d) => d >= kernel.outerRank).map(stride);
+    return outer.length > 0 && Math.min(...outer) > Math.max(0, ...inner);
+  });
 }
