@@ -5,7 +5,7 @@
  */
 
 import { ArgumentError, ShapeError } from "../../base/errors.ts";
-import { formatShape, normalizeAxis, range } from "../../base/shape.ts";
+import { formatShape, normalizeAxis, range, sameShape } from "../../base/shape.ts";
 import { apply } from "../apply.ts";
 import { reshape } from "../primitives/build.ts";
 import type { Tensor } from "../tensor.ts";
@@ -48,6 +48,20 @@ export function matmul(a: Tensor, b: Tensor): Tensor {
     );
   }
   const [left, right] = promoteAll([a, b]);
+  const stacks = b.shape.length > 2 ? b.shape.length - 2 : 0;
+  if (
+    a.shape.length > 1 && (stacks === 0 || sameShape(a.shape.slice(0, -2), b.shape.slice(0, -2)))
+  ) {
+    // Nothing broadcasts, and the product's axes are those of the result.
+    const batch = range(stacks);
+    const params = {
+      lhsBatch: batch,
+      rhsBatch: batch,
+      lhsContract: [a.shape.length - 1],
+      rhsContract: [stacks],
+    };
+    return apply("dotGeneral", params, left, right);
+  }
   // Batch axes are named by their distance from the end.
   const batchLabels = (count: number): string[] => range(count).map((i) => `batch ${count - i}`);
   const batchA = batchLabels(Math.max(0, a.shape.length - 2));
