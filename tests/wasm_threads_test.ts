@@ -2,7 +2,12 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { type FunctionBuilder, ModuleBuilder } from "../backends/wasm/assembler.ts";
 import { control } from "../backends/wasm/control.ts";
 import { LinearMemory } from "../backends/wasm/memory.ts";
-import { addSchedule, frameLayout, type Segment } from "../backends/wasm/schedule.ts";
+import {
+  addSchedule,
+  frameHeadBytes,
+  frameLayout,
+  type Segment,
+} from "../backends/wasm/schedule.ts";
 import { ThreadPool, type ThreadProgram } from "../backends/wasm/threads.ts";
 import { BackendError } from "../lib/base/errors.ts";
 
@@ -17,10 +22,12 @@ type Task = (f: FunctionBuilder, push: { task: () => void; scratch: () => void }
 class Bench {
   readonly memory = new LinearMemory(true, 64 * 2 ** 20);
   readonly pool: ThreadPool;
+  readonly #threads: number;
   #programs = 0;
   #end = 2 * 65536;
 
   constructor(threads: number) {
+    this.#threads = threads;
     this.memory.grow(8 * 65536);
     this.pool = new ThreadPool(this.memory, threads);
     this.pool.start();
@@ -50,7 +57,7 @@ class Bench {
       chunk,
       steps: steps.map(([kernel, tasks]) => ({ run: functions[kernel], table: 0, tasks })),
     }));
-    addSchedule(module, placed, 64);
+    addSchedule(module, placed, this.#threads, 64);
     const bytes = module.build();
     this.memory.grow(this.#end + bytes.length);
     this.memory.bytes.set(bytes, this.#end);
@@ -69,7 +76,7 @@ class Bench {
 
   run(program: ThreadProgram, segments: number, parallel = true): void {
     const start = frame / 4;
-    this.memory.words.fill(0, start, start + frameLayout.counters / 4 + 2 * segments);
+    this.memory.words.fill(0, start, start + frameHeadBytes(segments, this.#threads) / 4);
     this.memory.words[start + frameLayout.threadScratch / 4] = 8192;
     this.pool.run(program, frame, parallel);
   }

@@ -259,7 +259,7 @@ export function compileModule(lowered: LoweredProgram, options: CompileOptions):
   }
 
   const { segments, parallelWork } = makeSegments(phases, options);
-  const countersEnd = frameHeadBytes(segments.length);
+  const countersEnd = frameHeadBytes(segments.length, options.threads);
   const placed = segments.map((segment): Segment => ({
     chunk: segment.chunk,
     steps: segment.steps.map((phase): Step => ({
@@ -268,7 +268,7 @@ export function compileModule(lowered: LoweredProgram, options: CompileOptions):
       table: countersEnd + 4 * phase.table,
     })),
   }));
-  addSchedule(module, placed, threadScratchBytes, mark);
+  addSchedule(module, placed, options.threads, threadScratchBytes, mark);
   const first = countersEnd / 4;
   return {
     bytes: module.build(),

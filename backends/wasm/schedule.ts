@@ -1,10 +1,12 @@
 /**
  * The schedule of a program as one WebAssembly function: every thread calls it once, and it does all the work.
  *
- * A program is a list of segments that run one after the other. The tasks of a segment are handed out in chunks by
- * an atomic counter, and a second counter says how many are done. No thread waits for another to arrive: a
- * segment is over when its tasks are done, whoever did them. So a thread that wakes up late, or not at all, costs
- * nothing but its help, and any number of threads makes progress on any number of cores.
+ * A program is a list of segments that run one after the other. Each thread has a range of a segment's chunks of tasks, in order,
+ * with an atomic counter of those that are taken; when its own are done it takes what others have left. Neighbouring
+ * segments mostly go through memory in the same order, so that what a thread needs is often what it has left in its own caches.
+ * Another counter says how many tasks are done. No thread waits for another to arrive: a segment is over when its tasks are
+ * done, whoever did them. So a thread that wakes up late, or not at all, costs nothing but its help, and any number of threads
+ * makes progress on any number of cores.
  *
  * @module
  */
@@ -39,13 +41,18 @@ export const frameLayout = {
   sharedScratch: 0,
   /** Address of thread 0's scratch memory. */
   threadScratch: 4,
-  /** Two words a segment: tasks handed out, tasks done. Zero at the start of a run. */
+  /** A segment's words: tasks done, then for each thread the chunks taken of its range. Zero at the start of a run. */
   counters: 8,
 } as const;
 
-/** Bytes of the frame's head and counters. */
-export function frameHeadBytes(segments: number): number {
-  return frameLayout.counters + 8 * segments;
+/** Bytes of a segment's counters. */
+function counterBytes(threads: number): number {
+  return 4 + 4 * threads;
+}
+
+/** Bytes of the frame's head and counters, for at most so many threads. */
+export function frameHeadBytes(segments: number, threads: number): number {
+  return frameLayout.counters + counterBytes(threads) * segments;
 }
 
 /** How often a thread looks whether the others are done before it sleeps: about as long as waking it would take. */
@@ -57,17 +64,35 @@ function loadControl(f: FunctionBuilder, address: number): FunctionBuilder {
 }
 
 /**
- * `claim(counters, chunk, tasks) → begin`: takes the next chunk of a segment; a result of `tasks` or more means
- * that none is left, or that a thread failed.
+ * `claim(counters, thread, threads, chunks) → chunk`: takes the next chunk of the thread's range, or of another's; a result of
+ * `chunks` means that none is left, or that a thread failed.
  */
 function addClaim(module: ModuleBuilder): FunctionReference {
-  return module.addFunction("claim", ["i32", "i32", "i32"], ["i32"], (f) => {
-    const [counters, chunk, tasks] = [f.parameter(0), f.parameter(1), f.parameter(2)];
-    loadControl(f, control.abort).if_(() => f.get(tasks).return_());
-    // Threads that come late find most segments exhausted: looking first leaves the cache line alone.
-    f.get(counters).atomic("i32.atomic.load").get(tasks).op("i32.ge_u")
-      .if_(() => f.get(tasks).return_());
-    f.get(counters).get(chunk).atomic("i32.atomic.rmw.add");
+  return module.addFunction("claim", ["i32", "i32", "i32", "i32"], ["i32"], (f) => {
+    const [counters, thread, threads, chunks] = [0, 1, 2, 3].map((i) => f.parameter(i));
+    const [owner, left, begin, count, taken, index] = f.locals("i32", 6);
+    loadControl(f, control.abort).if_(() => f.get(chunks).return_());
+    const start = (push: () => void): void => {
+      push();
+      f.get(chunks).op("i32.mul").get(threads).op("i32.div_u");
+    };
+    f.get(thread).set(owner).get(threads).set(left);
+    f.loop((next) => {
+      start(() => f.get(owner));
+      f.set(begin);
+      start(() => f.get(owner).i32(1).op("i32.add"));
+      f.get(begin).op("i32.sub").set(count);
+      f.get(counters).get(owner).i32(2).op("i32.shl").op("i32.add").set(taken);
+      // Threads that come late find most ranges exhausted: looking first leaves the cache line alone.
+      f.get(taken).atomic("i32.atomic.load", 4).get(count).op("i32.lt_u").if_(() => {
+        f.get(taken).i32(1).atomic("i32.atomic.rmw.add", 4).tee(index).get(count).op("i32.lt_u");
+        f.if_(() => f.get(begin).get(index).op("i32.add").return_());
+      });
+      f.get(owner).i32(1).op("i32.add").tee(owner).get(threads).op("i32.eq");
+      f.if_(() => f.i32(0).set(owner));
+      f.get(left).i32(1).op("i32.sub").tee(left).brIf(next);
+    });
+    f.get(chunks);
   });
 }
 
@@ -81,7 +106,7 @@ function addFinish(module: ModuleBuilder): FunctionReference {
     const spins = f.local("i32");
     const epoch = f.local("i32");
     f.get(done).if_(() => {
-      f.get(counters).get(done).atomic("i32.atomic.rmw.add", 4).get(done).op("i32.add");
+      f.get(counters).get(done).atomic("i32.atomic.rmw.add").get(done).op("i32.add");
       f.get(tasks).op("i32.eq").if_(() => {
         f.i32(0).i32(1).atomic("i32.atomic.rmw.add", control.epoch).drop();
         loadControl(f, control.sleepers).if_(() => {
@@ -91,7 +116,7 @@ function addFinish(module: ModuleBuilder): FunctionReference {
       });
     });
     const leaveWhenOver = (): void => {
-      f.get(counters).atomic("i32.atomic.load", 4).get(tasks).op("i32.eq")
+      f.get(counters).atomic("i32.atomic.load").get(tasks).op("i32.eq")
         .if_(() => f.i32(0).return_());
       loadControl(f, control.abort).if_(() => f.i32(1).return_());
     };
@@ -116,12 +141,13 @@ function addFinish(module: ModuleBuilder): FunctionReference {
 /**
  * Adds the exported function `run(thread, threads, frame) → aborted`.
  *
- * Each thread calls it with its number; thread t's scratch memory stands at the frame's `threadScratch` plus t ·
- * `threadScratchBytes`. Thread 0 calls `mark` with a segment's index at its end, if there is one.
+ * Each thread calls it with its number, at most `mostThreads` of them; thread t's scratch memory stands at the frame's
+ * `threadScratch` plus t · `threadScratchBytes`. Thread 0 calls `mark` with a segment's index at its end, if there is one.
  */
 export function addSchedule(
   module: ModuleBuilder,
   segments: readonly Segment[],
+  mostThreads: number,
   threadScratchBytes: number,
   mark: FunctionReference | null = null,
 ): void {
@@ -129,7 +155,7 @@ export function addSchedule(
   const finish = addFinish(module);
   module.addFunction("run", ["i32", "i32", "i32"], ["i32"], (f) => {
     const [thread, threads, frame] = [f.parameter(0), f.parameter(1), f.parameter(2)];
-    const [shared, own, alone, begin, end, done] = f.locals("i32", 6);
+    const [shared, own, alone, chunks, taken, begin, end, done] = f.locals("i32", 8);
     f.get(frame).load("i32.load", frameLayout.sharedScratch).set(shared);
     f.get(frame).load("i32.load", frameLayout.threadScratch);
     f.get(thread).i32(threadScratchBytes).op("i32.mul").op("i32.add").set(own);
@@ -144,30 +170,29 @@ export function addSchedule(
     segments.forEach(({ steps, chunk }, index) => {
       const tasks = chunk === null ? 1 : steps[0].tasks;
       const counters = (): FunctionBuilder =>
-        f.get(frame).i32(frameLayout.counters + 8 * index).op("i32.add");
+        f.get(frame).i32(frameLayout.counters + counterBytes(mostThreads) * index).op("i32.add");
       const claimNext = (): FunctionBuilder => {
         counters();
-        // One thread alone takes all at once.
-        if (chunk === null) f.i32(1);
-        else f.i32(tasks).i32(chunk).get(alone).select();
-        return f.i32(tasks).call(claim).tee(begin).i32(tasks).op("i32.lt_u");
+        return f.get(thread).get(threads).get(chunks).call(claim).tee(taken).get(chunks)
+          .op("i32.lt_u");
       };
       f.i32(0).set(done);
       if (chunk === null) {
+        f.i32(1).set(chunks);
         claimNext().if_(() => {
           for (const step of steps) call(step, () => f.i32(0).i32(step.tasks));
           f.i32(1).set(done);
         });
       } else {
+        // One thread alone takes all at once.
+        f.i32(1).i32(Math.ceil(tasks / chunk)).get(alone).select().set(chunks);
         f.block((exhausted) => {
           f.loop((next) => {
             claimNext().op("i32.eqz").brIf(exhausted);
-            f.get(begin).get(alone).if_(
-              () => f.i32(tasks),
-              () => f.i32(chunk),
-              "i32",
-            ).op("i32.add").tee(end).i32(tasks).get(end).i32(tasks).op("i32.lt_u").select();
-            f.set(end);
+            f.get(taken).i32(chunk).op("i32.mul").tee(begin).i32(chunk).op("i32.add").set(end);
+            f.get(end).i32(tasks).op("i32.gt_u").get(alone).op("i32.or").if_(() => {
+              f.i32(tasks).set(end);
+            });
             call(steps[0], () => f.get(begin).get(end));
             f.get(done).get(end).op("i32.add").get(begin).op("i32.sub").set(done);
             f.br(next);
