@@ -17,7 +17,7 @@ import {
   type FunctionCache,
   type Numeric,
 } from "./gemm_numeric.ts";
-import { bPanelBytes, emitPackA, emitPackVectors, emitVectorStart } from "./gemm_outer.ts";
+import { bPanelBytes, emitPackA, emitPackVectors, emitVectorStart } from "./gemm_panels.ts";
 import type { GemmPlan } from "./gemm_shape.ts";
 import { emitTouch } from "./gemm_touch.ts";
 

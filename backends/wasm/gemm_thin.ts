@@ -8,7 +8,7 @@
  */
 import type { FunctionReference, Local, ModuleBuilder } from "./assembler.ts";
 import { emitRowLoop, emitStore, pushEntry, tileBytes, type UnitContext } from "./gemm_context.ts";
-import { emitLaneSums } from "./gemm_micro.ts";
+import { emitLaneSums } from "./gemm_dot.ts";
 import {
   emitAdd,
   emitGatherLane,

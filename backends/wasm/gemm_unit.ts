@@ -10,7 +10,7 @@ import {
   type UnitContext,
 } from "./gemm_context.ts";
 import { gemmDescriptor, rolesOf } from "./gemm_descriptor.ts";
-import { dotMicrokernel } from "./gemm_micro.ts";
+import { dotMicrokernel } from "./gemm_dot.ts";
 import {
   alignToLine,
   emitFor,
@@ -19,7 +19,8 @@ import {
   type Numeric,
   numericOf,
 } from "./gemm_numeric.ts";
-import { bPanelBytes, emitOuterBlock, packedColumnPanels } from "./gemm_outer.ts";
+import { emitOuterBlock } from "./gemm_outer.ts";
+import { bPanelBytes, packedColumnPanels } from "./gemm_panels.ts";
 import { type GemmPlan, type GemmShape, type Split, workspaceRow } from "./gemm_shape.ts";
 import { emitShort, shortOffsetBytes } from "./gemm_short.ts";
 import { emitStripBlock, stripDepth } from "./gemm_strip.ts";
