@@ -147,6 +147,7 @@ export function printScaling({ threads, rows }: ScalingReport): string {
     if (base === undefined) continue;
     const unit = perOperation(base);
     const costs = own.filter((row) => row.seconds !== null).map(perOperation);
+    const spread = Math.max(...costs) / Math.min(...costs);
     parts.push(
       table(
         [
@@ -172,9 +173,9 @@ export function printScaling({ threads, rows }: ScalingReport): string {
           row.seconds === null ? "does not fit" : digits(perOperation(row) / unit),
         ]),
       ),
-      `Time per operation, largest over smallest: ${
-        ratio(Math.max(...costs) / Math.min(...costs))
-      }.`,
+      `Time per operation, largest over smallest: ${ratio(spread)}; all are within ${
+        ratio(Math.sqrt(spread))
+      } × of one constant.`,
     );
   }
   return parts.join("\n\n");
