@@ -97,7 +97,15 @@ export function makeRoom(
     kept: kept.map(({ buffer }) => buffer),
   }));
   const planned = planArena(lowered, joint);
-  return planned.arenaBytes <= mostGrowth * lowered.arenaBytes ? planned : lowered;
+  if (planned.arenaBytes > mostGrowth * lowered.arenaBytes) return lowered;
+  // Where temporaries lie has a part in how long chains are. What has no place of its own must be kept by those found now.
+  const kept = keptBy(findConvolutionChains(planned, relaxed, threads));
+  return [...keptBy(chains)].every((buffer) => kept.has(buffer)) ? planned : lowered;
+}
+
+/** The buffers that chains keep. */
+function keptBy(chains: readonly ConvolutionChain[]): Set<number> {
+  return new Set(chains.flatMap(({ kept }) => kept.map(({ buffer }) => buffer)));
 }
 
 /** The longest chain with a convolution that starts with a kernel, or null where there is none of at least two. */
