@@ -82,6 +82,17 @@ for (const [name, f] of Object.entries(layers)) {
   });
 }
 
+Deno.test("image by image: sums along short rows, with images enough for few threads only", async () => {
+  for (const [images, height, width] of [[9, 15, 8], [10, 12, 6], [17, 9, 10]]) {
+    const make = () => {
+      const [x, first] = draw([images, 2, height, width]);
+      const y = conv2d(x, first, undefined, { padding: 1 }).tanh();
+      return y.sub(y.mean([2, 3], { keepDims: true })).sum(3);
+    };
+    await check(make, [1, 2, 3], `${images} images`);
+  }
+});
+
 Deno.test("image by image: large images, where the arena's plan moves the ends of chains", async () => {
   const [channels, side, depth] = [4, 120, 6];
   await check(

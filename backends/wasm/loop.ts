@@ -78,7 +78,31 @@ export function overRows(kernel: LoopKernel, rows: number): RowsKernel | null {
   for (let d = 0; d < rowDims; d++) if (plan.prefix[d] !== d) return null;
   if (overlappingDims(own).size > 0) return null;
   if (splitReduction(normal, plan.kind === "outer", 0) !== null) return null;
-  return tileTranspose(normal) === null ? { kernel: own, rowDims } : null;
+  if (tileTranspose(normal) !== null || !addsAlike(normal, own, rowDims)) return null;
+  return { kernel: own, rowDims };
+}
+
+/**
+ * Whether a kernel over rows adds up in the same order as it does by itself: whether it runs in a chain may depend on the
+ * number of threads, and results must not.
+ */
+function addsAlike(normal: LoopKernel, own: LoopKernel, rowDims: number): boolean {
+  if (normal.reduce !== "sum" && normal.reduce !== "prod") return true;
+  if (rowStreams(normal, planOf(normal).plan.vector) !== null) return false;
+  const order = (kernel: LoopKernel, given: GivenPlan): string => {
+    const { kind, vector, unroll } = planOf(kernel, given).plan;
+    return kind === "inner" ? `${vector - kernel.outerRank} by ${unroll}` : kind;
+  };
+  return [true, false].every((fused) =>
+    order(normal, bandsOf(normal, fused)) === order(own, bandsOf(own, fused, rowDims))
+  );
+}
+
+/** What is given of the plan of a sum over a window whose first dims stay whole; nothing for other kernels. */
+function bandsOf(kernel: LoopKernel, fused: boolean, rowDims = 0): GivenPlan {
+  const window = fused ? windowOf(kernel) : null;
+  if (window === null || Math.min(window.across, window.vector) < rowDims) return {};
+  return { vector: window.vector, across: window.across };
 }
 
 /** The code for a kernel that `overRows` gave; a task has so many rows. */
@@ -145,10 +169,9 @@ function emitOne(
   fused: boolean,
   given: GivenPlan = {},
 ): Phase {
-  const window = fused && given.vector === undefined ? windowOf(kernel) : null;
   // Rows that are given stay whole.
   const rowDims = given.rows === undefined ? 0 : given.rowDims ?? 1;
-  const bands = window !== null && Math.min(window.across, window.vector) >= rowDims ? window : {};
+  const bands = bandsOf(kernel, fused && given.vector === undefined, rowDims);
   const { nodes, bodyNodes, plan } = planOf(kernel, { ...given, ...bands });
   // Functions that the body calls come first.
   for (const node of nodes) {
