@@ -6,8 +6,8 @@
  * @module
  */
 import {
+  type ContractKernel,
   type Kernel,
-  type LoopKernel,
   type LoweredProgram,
   storageBytes,
 } from "../../lib/compiler/kernel.ts";
@@ -17,6 +17,7 @@ import { type ImageConvolution, imageConvolution } from "./contract.ts";
 import { kernelCost } from "./cost.ts";
 import { alignToLine } from "./gemm_numeric.ts";
 import { overRows, type RowsKernel } from "./loop.ts";
+import { Remembered } from "./remembered.ts";
 
 /** A kernel of a chain: a loop over the images, or a convolution. */
 export type ImageKernel = RowsKernel | ImageConvolution;
@@ -126,7 +127,7 @@ function findConvolutionChain(
   for (let i = start; i < kernels.length; i++) {
     const kernel = kernels[i];
     const member = kernel.kind === "loop"
-      ? loopOver(kernel, images)
+      ? overRows(kernel, images)
       : convolutionOf(kernel, relaxed);
     if (member === null || isConvolution(member) && member.images !== images) break;
     members.push(member);
@@ -156,30 +157,13 @@ function findConvolutionChain(
   return null;
 }
 
-/** What was found out about kernels before: a program is gone through twice, and most kernels several times. */
-const known = new WeakMap<Kernel, Map<number, ImageKernel | null>>();
-
-/** A value that is found out once for each kernel and number. */
-function remembered<K extends ImageKernel>(
-  kernel: Kernel,
-  number: number,
-  find: () => K | null,
-): K | null {
-  let own = known.get(kernel);
-  if (own === undefined) known.set(kernel, own = new Map());
-  if (!own.has(number)) own.set(number, find());
-  return own.get(number) as K | null;
-}
-
-/** A loop over so many images. */
-function loopOver(kernel: LoopKernel, images: number): RowsKernel | null {
-  return remembered(kernel, images, () => overRows(kernel, images));
-}
+/** What is known of contractions: a program is gone through twice, and most kernels several times. */
+const known = new Remembered<ContractKernel, ImageConvolution | null>();
 
 /** A kernel as a convolution. */
 function convolutionOf(kernel: Kernel, relaxed: boolean): ImageConvolution | null {
   if (kernel.kind !== "contract") return null;
-  return remembered(kernel, relaxed ? 1 : 0, () => imageConvolution(kernel, relaxed));
+  return known.of(kernel, relaxed ? 1 : 0, () => imageConvolution(kernel, relaxed));
 }
 
 /** What a kernel reads and writes, over images. */

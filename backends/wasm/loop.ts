@@ -14,6 +14,7 @@ import { rowStreams, splitReduction, tileTranspose } from "./loop_split.ts";
 import { mapStreams } from "./loop_streams.ts";
 import { windowOf } from "./loop_window.ts";
 import { ConstantPool } from "./math_lanes.ts";
+import { Remembered } from "./remembered.ts";
 
 /** The code for a loop kernel; `fused` as in `LaneStyle`, `alone` where one thread does all tasks. */
 export function emitLoop(
@@ -59,8 +60,16 @@ export interface RowsKernel {
   readonly rowDims: number;
 }
 
+/** What `overRows` found: those who look for chains ask for most kernels several times. */
+const known = new Remembered<LoopKernel, RowsKernel | null>();
+
 /** The kernel with so many rows as its first dims; null where that does not apply. */
 export function overRows(kernel: LoopKernel, rows: number): RowsKernel | null {
+  return known.of(kernel, rows, () => cutIntoRows(kernel, rows));
+}
+
+/** The same, found anew. */
+function cutIntoRows(kernel: LoopKernel, rows: number): RowsKernel | null {
   if (product(kernel.dims.slice(0, kernel.outerRank)) % rows !== 0) return null;
   const normal = normalize(kernel);
   if (normal === null) return null;

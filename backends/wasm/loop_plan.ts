@@ -22,8 +22,7 @@ export interface LoopPlan {
   readonly unroll: number;
   /**
    * The dim along which the vectors of a step lie, if that is not the vector dim. In a map they are turned in registers where a
-   * load is contiguous along it, in
-   * a reduction each has a result of its own.
+   * load is contiguous along it, in a reduction each has a result of its own.
    */
   readonly across: number | null;
   /** The result's other dims, outermost first, flattened into one range. */

@@ -1,6 +1,6 @@
 /** When convolutions are computed by F(2 × 2, 3 × 3), and how they are cut. */
 import { chainLength } from "./gemm_micro.ts";
-import { balancedSplit, type GemmShape, type Split } from "./gemm_shape.ts";
+import { balancedSplit, type GemmShape, type Split, type Window } from "./gemm_shape.ts";
 import { productRows } from "./winograd_products.ts";
 
 /** Everything that code emission needs to know. */
@@ -89,12 +89,18 @@ function cutIntoBands(
   return null;
 }
 
+/** The window of a product that is a convolution and can be computed here; null for others. */
+function convolutionWindow({ window, dtype, batch, accumulate }: GemmShape): Window | null {
+  return window?.of === "output" && dtype === "float32" && batch === 1 && !accumulate
+    ? window
+    : null;
+}
+
 /** The plan of a convolution, or null where matrix products over its patches are faster. */
 export function planWinograd(shape: GemmShape): WinogradPlan | null {
-  const { window, dtype, batch, m: outputs } = shape;
-  if (window?.of !== "output" || dtype !== "float32" || batch !== 1 || shape.accumulate) {
-    return null;
-  }
+  const window = convolutionWindow(shape);
+  if (window === null) return null;
+  const outputs = shape.m;
   const { images, channels, height, width, rowBytes, outputRowBytes } = window;
   if (Math.min(channels, outputs) < leastChannels) return null;
   if (Math.min(height, width) < 4 || images * height * width < leastPositions) return null;
@@ -166,10 +172,9 @@ const leastPairs = 3;
 
 /** The plan of a convolution of few channels, or null where another way is faster. */
 export function planWinogradColumns(shape: GemmShape): WinogradColumnsPlan | null {
-  const { window, dtype, batch, m: outputs } = shape;
-  if (window?.of !== "output" || dtype !== "float32" || batch !== 1 || shape.accumulate) {
-    return null;
-  }
+  const window = convolutionWindow(shape);
+  if (window === null) return null;
+  const outputs = shape.m;
   const { images, channels, height, width, rowBytes, outputRowBytes } = window;
   if (channels < fewestChannels || outputs < fewestOutputs || 3 * channels > chainLength) {
     return null;

@@ -21,7 +21,7 @@ export function orderKernels(kernels: readonly Kernel[], buffers: readonly Buffe
     const reads = new Set(views.reads.map(({ buffer }) => buffer));
     const write = views.write.buffer;
     // Nothing to follow: what it reads was there from the start, and it stays where it is.
-    const last = isReduction(kernel, reads, write, buffers)
+    const last = isReduction(kernel, views, buffers)
       ? ordered.findLastIndex((other) =>
         reads.has(other.write) || other.write === write || other.reads.has(write)
       )
@@ -34,17 +34,16 @@ export function orderKernels(kernels: readonly Kernel[], buffers: readonly Buffe
 /** Whether a kernel makes little of much, each result of elements that lie together. */
 function isReduction(
   kernel: Kernel,
-  reads: ReadonlySet<number>,
-  write: number,
+  { reads, write }: ReturnType<typeof viewsOf>,
   buffers: readonly BufferSpec[],
 ): boolean {
   if (kernel.kind !== "loop" || kernel.reduce === null) return false;
-  const largest = Math.max(0, ...[...reads].map((buffer) => buffers[buffer].length));
-  if (buffers[write].length > smallPart * largest) return false;
-  return viewsOf(kernel).reads.every(({ buffer, strides }) => {
+  const largest = Math.max(0, ...reads.map(({ buffer }) => buffers[buffer].length));
+  if (buffers[write.buffer].length > smallPart * largest) return false;
+  const wide = kernel.dims.map((_, d) => d).filter((d) => kernel.dims[d] > 1);
+  return reads.every(({ buffer, strides }) => {
     if (buffers[buffer].length < largest) return true;
     const stride = (d: number): number => Math.abs(strides[d] ?? 0);
-    const wide = kernel.dims.map((_, d) => d).filter((d) => kernel.dims[d] > 1);
     const outer = wide.filter((d) => d < kernel.outerRank).map(stride);
     const inner = wide.filter((d) => d >= kernel.outerRank).map(stride);
     return outer.length > 0 && Math.min(...outer) > Math.max(0, ...inner);
