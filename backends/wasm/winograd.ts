@@ -13,7 +13,7 @@
  * But an infinite input makes the outputs near it NaN.
  */
 import type { FunctionBuilder, FunctionReference, Local, ModuleBuilder } from "./assembler.ts";
-import { emitBySize, emitPanelStart, emitSizes } from "./gemm_context.ts";
+import { emitPanelStart, emitSizes } from "./gemm_context.ts";
 import { gemmDescriptor } from "./gemm_descriptor.ts";
 import {
   emitFor,
@@ -34,6 +34,7 @@ import {
   type WinogradPlan,
 } from "./winograd_plan.ts";
 import { emitWinogradColumns } from "./winograd_columns.ts";
+import { emitFilters, type FilterLayout, filterPhase } from "./winograd_filters.ts";
 import { emitPanelProducts } from "./winograd_products.ts";
 
 /** The function (source, table, destination) that transforms one filter: nine elements, through their offsets. */
@@ -90,56 +91,14 @@ function filterTransform(
   });
 }
 
-/** Emits the transforms of the filters of a range of panels. U: [16][panel][channel][row], from the given row on. */
-function emitFilters(
-  f: FunctionBuilder,
-  transform: FunctionReference,
-  { channels, rows }: WinogradPlan,
-  { descriptor, begin, end, destination }: Record<
-    "descriptor" | "begin" | "end" | "destination",
-    Local
-  >,
-): void {
-  const [panel, row, channel, first, base, source, table, target] = f.locals("i32", 8);
-  emitPanelStart(f, rows, begin, first);
-  emitFor(f, panel, () => f.get(begin), () => f.get(end), () => {
-    emitPanelStart(f, rows, panel, row);
-    f.get(row).get(first).op("i32.sub").i32(4 * channels).op("i32.mul");
-    f.get(destination).op("i32.add").set(base);
-    emitBySize(f, rows, panel, (size) => {
-      for (let i = 0; i < size; i++) {
-        f.get(descriptor).load("i32.load", 4 * gemmDescriptor.aRows);
-        f.get(row).i32(2).op("i32.shl").op("i32.add").load("i32.load", 4 * i);
-        f.get(descriptor).load("i32.load", 4 * gemmDescriptor.a).op("i32.add").set(source);
-        f.get(descriptor).load("i32.load", 4 * gemmDescriptor.aColumns).set(table);
-        f.get(base).i32(4 * i).op("i32.add").set(target);
-        emitFor(f, channel, () => f.i32(0), () => f.i32(channels), () => {
-          f.get(source).get(table).get(target).call(transform);
-          emitIncrement(f, table, 36);
-          emitIncrement(f, target, 4 * size);
-        });
-      }
-    });
-  });
-}
-
-/** The phase that transforms all filters; a task does one panel of rows. */
-function filterPhase(
+/** How filters are transformed. U: [16][panel][channel][row]. */
+function filterLayout(
   module: ModuleBuilder,
   cache: FunctionCache,
-  name: string,
-  plan: WinogradPlan,
-): FunctionReference {
-  const { channels, rows } = plan;
-  const transform = filterTransform(module, cache, plan.filterBytes);
-  return module.addFunction(`${name} filters`, ["i32", "i32", "i32", "i32"], [], (f) => {
-    const [descriptor, begin, end] = [0, 2, 3].map((i) => f.parameter(i));
-    const [row, destination] = f.locals("i32", 2);
-    emitPanelStart(f, rows, begin, row);
-    f.get(descriptor).load("i32.load", 4 * gemmDescriptor.workspace);
-    f.get(row).i32(4 * channels).op("i32.mul").op("i32.add").set(destination);
-    emitFilters(f, transform, plan, { descriptor, begin, end, destination });
-  }, { export: true });
+  { channels, rows, filterBytes }: WinogradPlan,
+): FilterLayout {
+  const transform = filterTransform(module, cache, filterBytes);
+  return { channels, rows, taps: 1, step: 1, transform: () => transform };
 }
 
 /** Emits a loop over the groups of a band, given the address of each group's place in `position`. */
@@ -249,7 +208,7 @@ function bandPhase(
       emitPanelStart(f, rows, panelEnd, rowEnd);
       if (plan.ownFilters) {
         f.get(products).i32(16 * plan.outputBytes).op("i32.add").set(filters);
-        emitFilters(f, filterTransform(module, cache, plan.filterBytes), plan, {
+        emitFilters(f, filterLayout(module, cache, plan), {
           descriptor,
           begin: panelBegin,
           end: panelEnd,
@@ -337,7 +296,10 @@ export function emitWinograd(
       tasks: rowBlocks * (ownFilters ? 1 : images * bands),
     }];
     if (!ownFilters) {
-      phases.unshift({ run: filterPhase(module, cache, name, plan), tasks: rows.panels });
+      phases.unshift({
+        run: filterPhase(module, name, filterLayout(module, cache, plan)),
+        tasks: rows.panels,
+      });
     }
     return {
       phases,

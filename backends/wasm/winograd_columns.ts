@@ -23,6 +23,7 @@ import {
 } from "./gemm_numeric.ts";
 import type { GemmShape } from "./gemm_shape.ts";
 import type { WinogradColumnsPlan } from "./winograd_plan.ts";
+import { type FilterLayout, filterPhase } from "./winograd_filters.ts";
 import { emitProductStep, productLocals } from "./winograd_products.ts";
 
 /** Taps of a transformed filter: four rows of three. */
@@ -64,38 +65,14 @@ function filterTransform(
   });
 }
 
-/** The phase that transforms all filters; a task does one panel. U: [panel][row of V][channel][column][row]. */
-function filterPhase(
+/** How filters are transformed. U: [panel][row of V][channel][column][row]. */
+function filterLayout(
   module: ModuleBuilder,
   cache: FunctionCache,
-  name: string,
   { channels, rows }: WinogradColumnsPlan,
-): FunctionReference {
-  return module.addFunction(`${name} filters`, ["i32", "i32", "i32", "i32"], [], (f) => {
-    const [descriptor, begin, end] = [0, 2, 3].map((i) => f.parameter(i));
-    const [panel, row, channel, base, source, table, target] = f.locals("i32", 7);
-    const entry = (index: number) => f.get(descriptor).load("i32.load", 4 * index);
-    emitFor(f, panel, () => f.get(begin), () => f.get(end), () => {
-      emitPanelStart(f, rows, panel, row);
-      entry(gemmDescriptor.workspace);
-      f.get(row).i32(4 * taps * channels).op("i32.mul").op("i32.add").set(base);
-      emitBySize(f, rows, panel, (size) => {
-        for (let i = 0; i < size; i++) {
-          entry(gemmDescriptor.aRows);
-          f.get(row).i32(2).op("i32.shl").op("i32.add").load("i32.load", 4 * i);
-          entry(gemmDescriptor.a).op("i32.add").set(source);
-          entry(gemmDescriptor.aColumns).set(table);
-          f.get(base).i32(4 * i).op("i32.add").set(target);
-          emitFor(f, channel, () => f.i32(0), () => f.i32(channels), () => {
-            f.get(source).get(table).get(target);
-            f.call(filterTransform(module, cache, channels, size));
-            emitIncrement(f, table, 36);
-            emitIncrement(f, target, 12 * size);
-          });
-        }
-      });
-    });
-  }, { export: true });
+): FilterLayout {
+  const transform = (size: number) => filterTransform(module, cache, channels, size);
+  return { channels, rows, taps, step: 3, transform };
 }
 
 /** The function (base, channelTable, destination) that transforms four rows of inputs of each channel. */
@@ -333,7 +310,10 @@ export function emitWinogradColumns(
 } {
   return {
     phases: [
-      { run: filterPhase(module, cache, name, plan), tasks: plan.rows.panels },
+      {
+        run: filterPhase(module, name, filterLayout(module, cache, plan)),
+        tasks: plan.rows.panels,
+      },
       { run: bandPhase(module, cache, name, shape, plan), tasks: plan.images * plan.bands.panels },
     ],
     scratchBytes: plan.inputBytes + 32 * plan.rows.largest,
